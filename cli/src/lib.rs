@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+pub mod backup;
 pub mod environment;
 pub mod export;
 pub mod log;
@@ -12,6 +13,7 @@ pub mod pseudonym_key;
 pub mod reindex;
 pub mod reseal;
 pub mod score;
+pub mod scrub;
 pub mod verify;
 
 /// The number of records of the store that are read at a time.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
-use platform::kv::Location;
-use state::identity::IdentityKey;
+use platform::kv::{Location, Part};
+use state::identity::{IdentityKey, KeyRing};
+use vigilctl::backup;
 use vigilctl::export::job::Asked;
 use vigilctl::export::manifest::Definition;
 use vigilctl::log;
@@ -40,7 +42,8 @@ enum Command {
         #[arg(long)]
         csv: bool,
     },
-    /// Seals stored identities with the present identity key that an older one still opens, then exits.
+    /// Seals stored identities and the keys of subjects with the present identity key, where an older one still opens them,
+    /// then exits. Contents are not touched: their keys stay the same.
     ///
     /// To change the key: start the application with the new one as `identity_key` and the one before it in
     /// `identity_keys_old`; wait until no submission is queued any more or a dead letter, because what waits carries
@@ -49,6 +52,26 @@ enum Command {
     /// is 1 if a record opens with none of the keys.
     #[command(verbatim_doc_comment)]
     Reseal(Reseal),
+    /// Copies the SQLite file of the store, beside the application, then exits.
+    ///
+    /// The keys of subjects rest in the store, and erasing a subject destroys them: a copy without them has no answers and
+    /// identities that could be read after that. Keep copies without keys for long, and copies of the keys for a few days.
+    #[command(verbatim_doc_comment)]
+    Backup(Backup),
+    /// Adds the keys of subjects of a copy to the store, where it has none, then exits.
+    ///
+    /// For a store that was put back from a copy without keys, before the application is started.
+    #[command(verbatim_doc_comment)]
+    RestoreKeys(RestoreKeys),
+    /// Clears what was deleted from the files of the store and of Redis, then exits.
+    ///
+    /// A database leaves what it deleted in its file until something else is written there. This writes the SQLite file anew
+    /// and empties its journal, has Redis rewrite its append-only file, and its snapshot where it makes some, and waits until
+    /// that is done. Then the certificates of the subjects that were erased before say so: `"disk": "cleared"`. It may run
+    /// beside the application, which waits while the file is written: run it at night. Backups, copies by a file system and
+    /// replicas of Redis are not reached.
+    #[command(verbatim_doc_comment)]
+    Scrub(Scrub),
     /// Rebuilds the indexes in Redis from the store, then exits.
     ///
     /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
@@ -161,6 +184,39 @@ struct Reseal {
 }
 
 #[derive(clap::Args)]
+struct Backup {
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Leaves out the keys of subjects
+    #[arg(long)]
+    without_keys: bool,
+    /// Copies the keys of subjects and nothing else
+    #[arg(long, conflicts_with = "without_keys")]
+    only_keys: bool,
+    #[command(flatten)]
+    place: Installation,
+}
+
+#[derive(clap::Args)]
+struct RestoreKeys {
+    /// A copy that has the keys
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    #[command(flatten)]
+    place: Installation,
+}
+
+#[derive(clap::Args)]
+struct Scrub {
+    #[command(flatten)]
+    place: Installation,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
+    variables: Vec<(String, String)>,
+}
+
+#[derive(clap::Args)]
 struct Reindex {
     #[command(flatten)]
     place: Installation,
@@ -195,7 +251,8 @@ struct Export {
     bom: bool,
     #[command(flatten)]
     place: Installation,
-    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    /// Sets `redis_url`, `identity_key` or `identity_keys_old`, which open the answers. Wins over SPIN_VARIABLE_<KEY>, which
+    /// wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
 }
@@ -206,6 +263,9 @@ fn main() -> ExitCode {
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
         Command::ForgetPseudonymKey(arguments) => forget_pseudonym_key(arguments),
+        Command::Backup(arguments) => backup(arguments),
+        Command::RestoreKeys(arguments) => restore_keys(arguments),
+        Command::Scrub(arguments) => scrub(arguments),
         Command::Export(arguments) => return ended(export(arguments)),
         Command::Verify(arguments) => return ended(verify(arguments)),
     };
@@ -245,17 +305,49 @@ fn score(job: &Job) -> ExitCode {
 
 fn reseal(arguments: Reseal) -> Result<()> {
     let (variables, location) = arguments.place.open(arguments.variables)?;
-    let present = variables.get("identity_key").context("identity_key is not set")?;
-    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
-    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
-    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
-    let counts = vigilctl::reseal::run(&location, &present, &older, !arguments.dry_run)?;
+    let counts = vigilctl::reseal::run(&location, &ring(&variables)?, !arguments.dry_run)?;
     let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
     let Counts { resealed: done, current, unreadable } = counts;
     say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
     if unreadable > 0 {
         bail!("a key that sealed these is missing from identity_keys_old, or they are damaged");
     }
+    Ok(())
+}
+
+/// Every key of the installation.
+fn ring(variables: &BTreeMap<String, String>) -> Result<Rc<KeyRing>> {
+    let present = variables.get("identity_key").context("identity_key is not set")?;
+    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
+    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
+    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
+    Ok(Rc::new(KeyRing::new(present, older)))
+}
+
+fn backup(arguments: Backup) -> Result<()> {
+    let Backup { out, without_keys, only_keys, place } = arguments;
+    let (_, location) = place.open(Vec::new())?;
+    let part = match (without_keys, only_keys) {
+        (true, _) => Part::Without(backup::KEYS),
+        (_, true) => Part::Only(backup::KEYS),
+        _ => Part::All,
+    };
+    backup::copy(&location, &out, part)?;
+    say(&format!("{} is whole", out.display()));
+    Ok(())
+}
+
+fn restore_keys(arguments: RestoreKeys) -> Result<()> {
+    let (_, location) = arguments.place.open(Vec::new())?;
+    let added = backup::restore_keys(&location, &arguments.from)?;
+    say(&format!("the keys of {added} subjects were added"));
+    Ok(())
+}
+
+fn scrub(arguments: Scrub) -> Result<()> {
+    let (location, redis_url) = installation(arguments.place, arguments.variables)?;
+    let done = vigilctl::scrub::run(&location, &redis_url)?;
+    say(&format!("cleared at {}; certificates that say so now: {}", done.at, done.certificates));
     Ok(())
 }
 
@@ -281,6 +373,9 @@ fn reindex(arguments: Reindex) -> Result<()> {
     if done.settings {
         say("settings: Redis had others; those of the store are in force again");
     }
+    if done.studies > 0 {
+        say(&format!("studies: {} documents of the store are in force again", done.studies));
+    }
     if done.unreadable > 0 {
         bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }
@@ -298,15 +393,14 @@ fn export(arguments: Export) -> Result<bool> {
     let Export { study, out, format, after, incremental, sites, bom, place, variables } = arguments;
     let folder = out.display().to_string();
     let job = Asked { study, out, format, after, incremental, sites, bom }.read();
-    let place = installation(place, variables).map_err(|fault| format!("{fault:#}"));
-    let (job, (location, redis_url)) = match (job, place) {
+    let (job, (location, redis_url, ring)) = match (job, keyed_installation(place, variables)) {
         (Ok(job), Ok(place)) => (job, place),
         (job, place) => {
-            let faults: Vec<String> = job.err().into_iter().flatten().chain(place.err()).collect();
+            let faults: Vec<String> = job.err().into_iter().chain(place.err()).flatten().collect();
             bail!("{}", faults.join("\nerror: "));
         }
     };
-    let done = vigilctl::export::run(job, &location, &redis_url)?;
+    let done = vigilctl::export::run(job, &location, &redis_url, &ring)?;
     say(&format!(
         "{} submissions, {} files, cursor {}: {folder}/{}",
         done.rows,
@@ -349,8 +443,24 @@ fn verify_export(path: &Path, definitions: Option<&Path>) -> Result<bool> {
 /// The store of an installation, and the address of its Redis.
 fn installation(place: Installation, variables: Vec<(String, String)>) -> Result<(Location, String)> {
     let (mut variables, location) = place.open(variables)?;
-    let redis_url = variables.remove("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
-    Ok((location, redis_url))
+    Ok((location, redis_url(&mut variables)?))
+}
+
+/// The same, with every key of the installation; or everything that is missing.
+fn keyed_installation(
+    place: Installation,
+    variables: Vec<(String, String)>,
+) -> Result<(Location, String, Rc<KeyRing>), Vec<String>> {
+    let said = |fault: anyhow::Error| format!("{fault:#}");
+    let (mut variables, location) = place.open(variables).map_err(|fault| vec![said(fault)])?;
+    match (redis_url(&mut variables), ring(&variables)) {
+        (Ok(redis_url), Ok(ring)) => Ok((location, redis_url, ring)),
+        (redis_url, ring) => Err(redis_url.err().into_iter().chain(ring.err()).map(said).collect()),
+    }
+}
+
+fn redis_url(variables: &mut BTreeMap<String, String>) -> Result<String> {
+    variables.remove("redis_url").context("say where Redis is: --variable redis_url=redis://...")
 }
 
 fn say(text: &str) {

@@ -27,6 +27,7 @@ use state::alerts::rebuild::{Rebuilt, rebuild};
 use state::edge::keys::KeyRecord;
 use state::queue;
 use state::settings;
+use state::settings::studies;
 use state::subjects::links::{self, Links};
 use state::wire::entry::Alert;
 
@@ -69,6 +70,8 @@ pub struct Counts {
     pub stale_alerts: u64,
     /// Whether Redis had other settings than the store.
     pub settings: bool,
+    /// Studies of which Redis had another document than the store, or none.
+    pub studies: u64,
     /// Records that are no alert or submission as this version writes them.
     pub unreadable: u64,
 }
@@ -82,6 +85,7 @@ pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
         kv::open_at(location)?;
         let (redis, store) = (Redis::patient(redis_url, PATIENCE), Store::open().await?);
         let mut counts = Counts { settings: settings::put_back(&redis).await?, ..Counts::default() };
+        counts.studies = u64::try_from(studies::put_back(&redis, &store).await?)?;
         keys(&redis, &mut counts).await?;
         erasures::put_back(&redis, &mut counts).await?;
         alerts(&redis, &store, &mut counts).await?;

@@ -61,6 +61,7 @@ fn vigilctl(arguments: &[&str]) -> Command {
 fn export(dir: &Path, redis: &str, out: &Path) -> Command {
     let mut command = vigilctl(&["export", "--study", "A", "--format", "ndjson,csv-long"]);
     command.arg("--out").arg(out).arg("--state-dir").arg(dir).args(["--variable", &format!("redis_url={redis}")]);
+    command.args(["--variable", "identity_key=aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE="]);
     command
 }
 
@@ -207,7 +208,7 @@ fn all_bad_arguments_are_told_at_once() {
     let refused = command.arg("--out").arg(folder.path()).arg("--state-dir").arg(folder.path()).output().unwrap();
     let told = told(&refused);
     assert_eq!(refused.status.code(), Some(2), "{told}");
-    for fault in ["--format \"xls\"", "--after must", "--site ", "--out: ", "redis_url"] {
+    for fault in ["--format \"xls\"", "--after must", "--site ", "--out: ", "redis_url", "identity_key"] {
         assert!(told.contains(fault), "{fault}: {told}");
     }
 }

@@ -38,6 +38,7 @@ pub mod self_check;
 pub mod settings;
 mod severity;
 pub mod spreadsheet;
+pub mod study;
 pub mod subscriptions;
 mod time;
 pub mod url;

@@ -69,6 +69,20 @@ impl Document {
         Document::ALL.into_iter().find(|document| document.as_str() == name)
     }
 
+    /// The section of a study's document that decides for the study in place of this document.
+    pub fn section(self) -> Option<&'static str> {
+        match self {
+            Document::AlertRules => Some("alertRules"),
+            Document::Deidentification => Some("deidentification"),
+            Document::PatientSystems => Some("patientSystems"),
+            Document::AlertRoutes
+            | Document::Silences
+            | Document::Subscriptions
+            | Document::Access
+            | Document::Retention => None,
+        }
+    }
+
     /// All faults of a content for this document.
     pub fn check(self, content: &Value) -> Vec<Finding> {
         match self {

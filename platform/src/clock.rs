@@ -31,6 +31,20 @@ fn random() -> u64 {
     getrandom::u64().expect("the system gives no random numbers")
 }
 
+/// Random bytes, for secrets.
+pub fn random_bytes(count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count.next_multiple_of(8));
+    while bytes.len() < count {
+        // A host may give fewer at once than it is asked for.
+        #[cfg(target_family = "wasm")]
+        bytes.extend(spin_sdk::wasip3::random::random::get_random_bytes((count - bytes.len()) as u64));
+        #[cfg(not(target_family = "wasm"))]
+        bytes.extend(random().to_ne_bytes());
+    }
+    bytes.truncate(count);
+    bytes
+}
+
 /// A random number in `0.0..1.0`.
 pub fn chance() -> f64 {
     // The 53 bits that a float can tell apart.

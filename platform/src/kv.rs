@@ -1,8 +1,8 @@
 //! The key-value store: the truth about submissions, subjects and alerts, as JSON under typed keys.
 //!
 //! Workers write with [`put_all`], one transaction for a whole batch, which blocks the instance. Functions that answer
-//! HTTP read with [`Store`], which does not. No function lists keys, compares and swaps, or reads many at once: not
-//! every store that Spin supports does these safely.
+//! HTTP read with [`Store`], which does not. No function lists keys, or compares and swaps: not every store that Spin
+//! supports does these safely.
 //!
 //! Natively the same store is opened where Spin keeps it, by [`open_at`]; there it can be listed, and records be replaced.
 
@@ -12,6 +12,7 @@ mod native;
 mod spin;
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -24,7 +25,7 @@ use crate::json;
 #[cfg(not(target_family = "wasm"))]
 use native::{Batches, Single};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Listing, Location, Replacement, list, open_at, replace_each};
+pub use native::{Listing, Location, Part, Replacement, add_from, copy_to, list, open_at, replace_each, scrub};
 #[cfg(target_family = "wasm")]
 use spin::{Batches, Single};
 
@@ -258,6 +259,23 @@ fn next_part(largest: usize, bytes: usize, took: Duration) -> usize {
     // A small part tells little about a large one: what it costs to begin is most of it.
     let next = if bytes * 4 < largest && took < PART.as_millis() { largest as u128 } else { in_time };
     usize::try_from(next).unwrap_or(usize::MAX).clamp(LEAST_PART, MOST_PART)
+}
+
+/// The most records of one call that reads many.
+const READ_AT_ONCE: usize = 512;
+
+/// The bytes under many keys, in their order. Blocks the instance while it reads.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when the store does not answer.
+pub fn get_all(keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    let mut all = Vec::with_capacity(keys.len());
+    for some in keys.chunks(READ_AT_ONCE) {
+        // Some stores leave out what they do not have.
+        let mut found: HashMap<String, Vec<u8>> = Batches::open()?.get(some)?.into_iter().collect();
+        all.extend(some.iter().map(|key| found.remove(key)));
+    }
+    Ok(all)
 }
 
 /// Takes records away, all of them or none. Blocks the instance while it does.

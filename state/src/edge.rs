@@ -14,6 +14,7 @@ pub mod refusal_log;
 pub mod request;
 pub mod sender;
 pub mod serve;
+pub mod services;
 pub mod sessions;
 pub mod signature;
 pub mod wrong_keys;

@@ -1,28 +1,24 @@
 //! Subjects' identities and their protection: pseudonyms, sealed identities, ids and hashes.
 //!
 //! Guarantee: a pseudonym and a submission's id are stable. Without the key nobody can compute them or link them to a
-//! patient. A pseudonym belongs to one site of one study, and so do the decisions for its subject. A sealed identity
-//! opens only with the key and only under the study and pseudonym it was sealed for.
+//! patient. A pseudonym belongs to one site of one study, and so do the decisions for its subject.
 //!
-//! Mechanism: sealing is deterministic. The nonce is a keyed hash of the sealed text, so the same patient gives the
-//! same bytes and a rewritten record does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
-//! hash. Two sealings of one patient look alike, but that reveals no more than the pseudonym beside them.
+//! `seal` has sealing and the key of identities, `subject_keys` the keys of each subject.
 
 use domain::Timestamp;
 use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use platform::digest::hex;
-use platform::{kv, variables};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::wire::entry::Subject;
+mod seal;
+mod subject_keys;
+
+pub use seal::{IdentityKey, Subject};
+pub use subject_keys::{KeyRing, Random, Resealed, SubjectKeys, WrappedKeys};
 
 /// HMAC-SHA-256 over labelled parts. The work that depends only on the key is done in advance.
 struct Keyed(Option<Hmac<Sha256>>);
@@ -49,20 +45,21 @@ impl Marked {
         Marked(blake3::derive_key("vigil 2026-11-21 ids, contents and nonces", key))
     }
 
-    fn hash(&self, label: &str, parts: &[&str]) -> [u8; 32] {
+    fn hash<P: AsRef<[u8]>>(&self, label: &str, parts: &[P]) -> [u8; 32] {
         // Hashes the whole message at once: an incremental hasher takes 2 KB.
-        let mut whole = Vec::with_capacity(label.len() + parts.iter().map(|part| 8 + part.len()).sum::<usize>());
+        let mut whole =
+            Vec::with_capacity(label.len() + parts.iter().map(|part| 8 + part.as_ref().len()).sum::<usize>());
         message(label, parts, |bytes| whole.extend_from_slice(bytes));
         blake3::keyed_hash(&self.0, &whole).into()
     }
 }
 
 /// The message contains the lengths, so that different lists of parts give different messages.
-fn message(label: &str, parts: &[&str], mut add: impl FnMut(&[u8])) {
+fn message<P: AsRef<[u8]>>(label: &str, parts: &[P], mut add: impl FnMut(&[u8])) {
     add(label.as_bytes());
-    for part in parts {
+    for part in parts.iter().map(AsRef::as_ref) {
         add(&(part.len() as u64).to_be_bytes());
-        add(part.as_bytes());
+        add(part);
     }
 }
 
@@ -223,110 +220,6 @@ pub fn is_id(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
 }
 
-/// First byte of a sealed identity: the method of sealing.
-const SEAL: u8 = 1;
-const NONCE: usize = 24;
-const TAG: usize = 16;
-
-/// The key that seals identities.
-pub struct IdentityKey {
-    nonces: Marked,
-    cipher: Option<XChaCha20Poly1305>,
-}
-
-impl IdentityKey {
-    /// From exactly 32 secret bytes.
-    pub fn new(key: Vec<u8>) -> Self {
-        let cipher = Key::try_from(key.as_slice()).ok().map(|key| XChaCha20Poly1305::new(&key));
-        IdentityKey { nonces: Marked::new(&key), cipher }
-    }
-
-    /// Reads a JSON array of keys, each 32 bytes as base64.
-    ///
-    /// # Errors
-    /// Every rule that the text breaks, without its value.
-    pub fn read_list(text: &str) -> Result<Vec<Self>, Vec<String>> {
-        let keys: Vec<String> = variables::json(text, "must be a JSON array of keys")?;
-        let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
-        for (index, key) in keys.iter().enumerate() {
-            match IdentityKey::read(key) {
-                Ok(key) => read.push(key),
-                Err(rule) => faults.push(format!("entry {index}: {rule}")),
-            }
-        }
-        if faults.is_empty() { Ok(read) } else { Err(faults) }
-    }
-
-    /// Reads a key of 32 bytes as base64.
-    ///
-    /// # Errors
-    /// The rule that it breaks, without the value.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let key = STANDARD.decode(text.trim()).ok().filter(|key| key.len() == 32);
-        key.map(IdentityKey::new).ok_or_else(|| "must be 32 bytes as base64".to_owned())
-    }
-
-    /// The associated data, which binds a sealed identity to its study and pseudonym.
-    fn associated(study: &StudyId, pseudonym: &Pseudonym) -> Vec<u8> {
-        [study.as_str().as_bytes(), b"\0", pseudonym.as_str().as_bytes()].concat()
-    }
-
-    /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which the configuration
-    /// has already ruled out.
-    pub fn seal(&self, study: &StudyId, pseudonym: &Pseudonym, patient: &str) -> Option<String> {
-        let cipher = self.cipher.as_ref()?;
-        let nonce = self.nonces.hash("vigil seal", &[study.as_str(), pseudonym.as_str(), patient]);
-        let nonce = nonce.first_chunk::<NONCE>()?;
-        let mut sealed = Vec::with_capacity(1 + NONCE + patient.len() + TAG);
-        sealed.push(SEAL);
-        sealed.extend_from_slice(nonce);
-        sealed.extend_from_slice(patient.as_bytes());
-        let text = sealed.get_mut(1 + NONCE..)?;
-        let associated = Self::associated(study, pseudonym);
-        let tag = cipher.encrypt_inout_detached(&XNonce::from(*nonce), &associated, text.into()).ok()?;
-        sealed.extend_from_slice(&tag);
-        Some(URL_SAFE_NO_PAD.encode(sealed))
-    }
-
-    /// Opens a sealed identity. None if it was not sealed with this key for this study and pseudonym.
-    pub fn open(&self, study: &StudyId, pseudonym: &Pseudonym, sealed: &str) -> Option<String> {
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (&SEAL, rest) = sealed.split_first()? else { return None };
-        let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
-        let (text, tag) = rest.split_last_chunk::<TAG>()?;
-        let mut text = text.to_vec();
-        let associated = Self::associated(study, pseudonym);
-        let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
-        self.cipher.as_ref()?.decrypt_inout_detached(&nonce, &associated, text.as_mut_slice().into(), &tag).ok()?;
-        String::from_utf8(text).ok()
-    }
-}
-
-/// The result of resealing a stored [`Subject`] after a change of the key.
-pub enum Resealed {
-    /// Sealed with the present key already, or erased.
-    Current,
-    /// It was sealed with an older key. This is the record sealed with the present key, byte for byte as the scorer
-    /// would store it now.
-    Now(String),
-    /// None of the keys opens it, or it is not a record of a subject.
-    Unreadable,
-}
-
-/// Reseals a stored record of a subject with the present key, if one of the older keys opens it.
-pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Resealed {
-    let Ok(subject) = platform::json::read::<Subject>(record) else { return Resealed::Unreadable };
-    let opened = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
-    // One that was erased has nothing to seal.
-    if subject.sealed.is_empty() || opened(present).is_some() {
-        return Resealed::Current;
-    }
-    let patient = older.iter().find_map(opened);
-    let sealed = patient.and_then(|patient| present.seal(&subject.study_id, &subject.subject, &patient));
-    let record = sealed.and_then(|sealed| kv::json(&Subject { sealed, ..subject.clone() }).ok());
-    record.map_or(Resealed::Unreadable, Resealed::Now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,33 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_identity_opens_only_in_its_place() {
-        let key = IdentityKey::new(vec![9; 32]);
-        let sealed = key.seal(&"A".into(), &"p".into(), "张伟 0042").unwrap();
-        assert_eq!(sealed, key.seal(&"A".into(), &"p".into(), "张伟 0042").unwrap());
-        assert_eq!(key.open(&"A".into(), &"p".into(), &sealed).as_deref(), Some("张伟 0042"));
-        assert_eq!(key.open(&"B".into(), &"p".into(), &sealed), None);
-        assert_eq!(key.open(&"A".into(), &"q".into(), &sealed), None);
-        assert_eq!(IdentityKey::new(vec![8; 32]).open(&"A".into(), &"p".into(), &sealed), None);
-        for broken in ["", "AA", &sealed[1..], &format!("{sealed}AAAA")] {
-            assert_eq!(key.open(&"A".into(), &"p".into(), broken), None, "{broken}");
-        }
-    }
-
-    #[test]
-    fn a_list_of_keys_is_read_whole_or_not_at_all() {
-        let (one, two) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
-        let keys = IdentityKey::read_list(&format!(r#"["{one}","{two}"]"#)).unwrap();
-        let sealed = IdentityKey::new(vec![2; 32]).seal(&"A".into(), &"p".into(), "x").unwrap();
-        let opened: Vec<bool> = keys.iter().map(|key| key.open(&"A".into(), &"p".into(), &sealed).is_some()).collect();
-        assert_eq!(opened, [false, true]);
-        assert!(IdentityKey::read_list("[]").unwrap().is_empty());
-        let faults = IdentityKey::read_list(r#"["c2hvcnQ=","no base64!"]"#).err().unwrap();
-        assert_eq!(faults.len(), 2);
-        assert!(!faults.join(" ").contains("base64!") && IdentityKey::read_list("{}").is_err());
-    }
-
-    #[test]
     fn ids_have_the_form_of_ids() {
         let key = pseudonyms();
         let at = Timestamp::from_millis;
@@ -451,23 +317,5 @@ mod tests {
             key.submission_id(at(7), &"A".into(), &"1".into(), "response", "r"),
             key.submission_id(at(7), &"A".into(), &"1".into(), "report", "r")
         );
-    }
-
-    #[test]
-    fn a_record_is_resealed_once_as_it_would_be_stored_now() {
-        let (old, new) = (|| IdentityKey::new(vec![1; 32]), IdentityKey::new(vec![2; 32]));
-        let record = |key: &IdentityKey| {
-            let sealed = key.seal(&"A".into(), &"p".into(), "x").unwrap();
-            let subject = Subject { subject: "p".into(), study_id: "A".into(), site_id: "1".into(), sealed };
-            serde_json::to_string(&subject).unwrap()
-        };
-        let Resealed::Now(resealed) = reseal(record(&old()).as_bytes(), &new, &[old()]) else { panic!("not resealed") };
-        assert_eq!(resealed, record(&new));
-        assert!(matches!(reseal(resealed.as_bytes(), &new, &[]), Resealed::Current));
-        let erased = r#"{"subject":"p","studyId":"A","siteId":"1","sealed":""}"#;
-        assert!(matches!(reseal(erased.as_bytes(), &new, &[old()]), Resealed::Current));
-        for record in [record(&old()), record(&old()).replace("\"A\"", "\"B\""), "{}".into(), String::new()] {
-            assert!(matches!(reseal(record.as_bytes(), &new, &[IdentityKey::new(vec![3; 32])]), Resealed::Unreadable));
-        }
     }
 }

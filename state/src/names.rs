@@ -7,6 +7,7 @@
 mod erasures;
 mod journals;
 mod queues;
+mod studies;
 
 use core::fmt::{self, Display, Formatter};
 use core::ops::Range;
@@ -20,10 +21,11 @@ use platform::percent;
 pub use erasures::*;
 pub use journals::*;
 pub use queues::*;
+pub use studies::*;
 
 /// The components. Each checks its variables when it is asked.
-pub const COMPONENTS: [&str; 10] =
-    ["access", "alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
+pub const COMPONENTS: [&str; 11] =
+    ["access", "alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "studies", "submit"];
 
 /// The channel on which a component is asked for its variables.
 pub fn check_channel(replica: impl Display, component: &str) -> String {
@@ -192,6 +194,9 @@ pub fn rescore_lock(study: &StudyId) -> String {
 pub fn pinned(id: &str) -> String {
     ["{vigil}:pinned:", id].concat()
 }
+
+/// The subjects whose keys were destroyed last: a sorted set by the number of the destruction.
+pub const KEYS_DESTROYED: &str = "{vigil}:keys-destroyed";
 
 /// The last record of an entity's audit chain.
 pub fn audit_head(entity: impl Display) -> String {
@@ -439,6 +444,11 @@ pub fn subject_links(pseudonym: &Pseudonym) -> String {
 /// The sealed identity of a subject; empty once it is erased.
 pub fn subject(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str()].concat()
+}
+
+/// The keys of a subject, wrapped. Written by `score` and `imaging` with its first record, removed by its erasure.
+pub fn subject_keys(pseudonym: &Pseudonym) -> String {
+    ["subject-keys/", pseudonym.as_str()].concat()
 }
 
 /// The record of an alert: the decision and its reason. Written once, by `score`.

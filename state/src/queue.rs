@@ -21,6 +21,8 @@ mod group_commit;
 pub mod holder;
 mod pin;
 pub mod rate_limit;
+pub mod subject_keys;
+mod taken;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -35,6 +37,7 @@ use crate::queue::holder::{Holder, LEASE};
 pub use door::{Amends, Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
 pub use pin::pin;
+pub use taken::{NotTaken, UNCOMPARED};
 
 /// A bell that woke no worker may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);

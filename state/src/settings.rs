@@ -11,8 +11,11 @@
 //! behind a worker's transaction. If Redis has lost the copy, the first reader restores it.
 //!
 //! Until the first change the revision is a fixed word, and nothing is read at all.
+//!
+//! Studies have documents of their own, which may decide otherwise for the study: [`studies`].
 
 mod contents;
+pub mod studies;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -138,7 +141,10 @@ impl Settings {
     pub async fn in_force(redis: &Redis) -> Result<Self, Error> {
         let mut copy = CopyScript { settings: names::SETTINGS, stored: None }.run(redis).await?;
         if copy.is_empty() {
-            let index = Index::stored(&Store::open().await?).await?;
+            let store = Store::open().await?;
+            // Before the settings, because whoever finds settings looks for nothing else that was lost.
+            Box::pin(studies::restore(redis, &store)).await?;
+            let index = Index::stored(&store).await?;
             let stored = Some((index.revision.clone(), kv::json(&index)?, index.unrecorded()));
             copy = CopyScript { settings: names::SETTINGS, stored }.run(redis).await?;
         }

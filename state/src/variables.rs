@@ -15,7 +15,7 @@ use platform::redis::{PATIENCE, Redis};
 use platform::variables::{Base64, Number, Optional, Reader, Span, Text, Variable};
 
 use crate::queue::rate_limit::RateLimit;
-use form::{Delays, Label};
+use form::{Delays, Label, UnknownStudies};
 
 /// The variables of every component that admits the holders of keys: the keys, the limit of wrong ones, the proxies.
 pub const OF_KEYS: (Variable<Text>, Variable<Number<u32>>, Variable<Text>) =
@@ -98,10 +98,10 @@ variables! {
         /// the port, because spin.toml builds other addresses from it. AOF on, `appendfsync always`,
         /// `maxmemory-policy noeviction`.
         REDIS_URL = "redis_url": Text = Text, default "redis://127.0.0.1:6379",
-            read_by access alerts clock console dispatch imaging ops records score submit;
+            read_by access alerts clock console dispatch imaging ops records score studies submit;
         /// What the components may connect to: scheme, host and port of `redis_url`, without user and password.
         REDIS_GRANT = "redis_grant": Text = Text, default "redis://127.0.0.1:*",
-            grant_of access alerts clock console dispatch imaging ops records score submit;
+            grant_of access alerts clock console dispatch imaging ops records score studies submit;
     }
 
     "Keys and identities" {
@@ -109,13 +109,15 @@ variables! {
         /// (`printf %s "$KEY" | sha256sum`); `id` names the holder in logs and records: 1 to 64 characters of ASCII without
         /// blanks, each once. `study` and `site` may be `*`; [api.md](api.md) has the roles.
         API_KEYS = "api_keys": Text = Text, required secret,
-            read_by access alerts console imaging ops records submit;
+            read_by access alerts console imaging ops records studies submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). Never change it: pseudonyms and submission ids follow from it.
         PSEUDONYM_KEY = "pseudonym_key": Base64 = Base64(32, 1024), required secret, read_by imaging records submit;
-        /// Base64 of {bounds}. It seals the patients' identities. Never lose it.
-        IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret, read_by imaging records submit;
-        /// JSON array of earlier keys, which open what they sealed and seal nothing any more.
-        IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]", read_by records;
+        /// Base64 of {bounds}. It seals the patients' identities, and wraps the keys of every subject. Never lose it.
+        IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret,
+            read_by alerts console dispatch imaging ops records score submit;
+        /// JSON array of earlier keys, which open what they sealed and wrapped, and seal nothing any more.
+        IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]",
+            read_by alerts console dispatch imaging ops records score submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). It signs the heads of the journals, by which `vigilctl verify` finds
         /// what was changed in the store afterwards. Empty: nothing is signed. [security.md](security.md) says what that is
         /// good for, and where to keep it.
@@ -134,20 +136,20 @@ variables! {
         /// For how many seconds after a person authenticated at the identity provider they may sign (resolve an alert, erase,
         /// store an instrument or a document), {bounds}; `0` asks nobody for a signature. Keys sign nothing.
         SIGNATURE_SECONDS = "signature_seconds": Number<u32> = Number(0, 43_200), default "300",
-            read_by alerts console imaging records;
+            read_by alerts console imaging records studies;
     }
 
     "Wrong keys" {
         /// The most different wrong keys of one sender, or with the same first characters, that are looked up in a minute,
         /// {bounds}; of sessions, ten times as many of one sender. Beyond that 429. `0` is no limit.
         WRONG_KEYS_PER_MINUTE = "wrong_keys_per_minute": Number<u32> = Number(0, 10_000), default "30",
-            read_by access alerts console imaging ops records submit;
+            read_by access alerts console imaging ops records studies submit;
         /// JSON array of the networks of the proxies before Vigil, `["10.0.0.0/8"]`. Who comes from there is the last address
         /// of `X-Forwarded-For` (or, without it, of `Forwarded`) that is in none of them, so list only proxies that write it.
         /// Without it, a sender whose address is not public counts as a proxy, and wrong keys are limited by their first
         /// characters alone.
         TRUSTED_PROXIES = "trusted_proxies": Text = Text, default "[]",
-            read_by access alerts console imaging ops records submit;
+            read_by access alerts console imaging ops records studies submit;
     }
 
     "The door and the queues" {
@@ -163,6 +165,9 @@ variables! {
         RATE_PER_KEY = "rate_per_key": RateLimit = RateLimit, default "0", read_by submit;
         /// The same for one site of a study, whoever sends for it.
         RATE_PER_SITE = "rate_per_site": RateLimit = RateLimit, default "0", read_by submit;
+        /// What becomes of submissions for a study that has no document ([studies.md](studies.md)): {bounds}. In production,
+        /// `refuse`: then a wrong study's id is told to the sender, and is no new study.
+        UNKNOWN_STUDIES = "unknown_studies": UnknownStudies = UnknownStudies, default "allow", read_by submit;
         /// How many days after a submission came in Vigil recognises a resend, {bounds}, and longer while older ones wait.
         /// Later, the same id counts as a new submission.
         ONCE_DAYS = "once_days": Span = Span::days(1, 36_500), default "400", read_by clock ops;
@@ -217,14 +222,14 @@ variables! {
         REPLICA = "replica": Optional<Label> = Optional(Label(253)), default "shared", read_by ops;
     }
 
-    "Services that records asks" {
+    "Services that records and studies ask" {
         /// The parts of `GET /v1/patients/{patientId}/record`: a JSON array of
         /// `{"name","required"?,"url"?,"authorization"?}`. A URL may hold `{patientId}`, `{studyId}` and `{siteId}`; the part
         /// `vigil` is Vigil's own and has no URL. Without a required part there is no answer. `authorization` is sent as
         /// that header.
         RECORD_PARTS = "record_parts": Text = Text, secret r#"[{"name":"vigil","required":true}]"#, read_by records;
         /// The service, at most one, that `GET /v1/studies/{study}` asks, in the same form; its URL may hold `{studyId}`.
-        STUDY_SERVICE = "study_service": Text = Text, secret "[]", read_by records;
+        STUDY_SERVICE = "study_service": Text = Text, secret "[]", read_by studies;
         /// The parts of `GET /v1/studies/{study}/report`, in the same form; their URLs may hold `{studyId}` and `{month}`.
         REPORT_PARTS = "report_parts": Text = Text, secret r#"[{"name":"vigil","required":true}]"#, read_by records;
     }

@@ -9,6 +9,7 @@ pub mod idempotency;
 pub mod queued;
 pub mod resource;
 pub mod row;
+pub mod sealed;
 pub mod table;
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test, and its helper fails it")]
 
+use domain::ids::Pseudonym;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use state::erasure::subject::{Begun, Certificate};
+use state::identity::IdentityKey;
 use state::wire::analysis::{Analysis, Notified};
 use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
 use state::wire::queued::{DispatchEntry, ImagingEntry, ScoreEntry};
+use state::wire::sealed::{KeyRing, StoredRecord, WrappedKeys};
 
 /// Reads a text and checks that writing it gives the same text.
 fn golden<T: Serialize + DeserializeOwned>(text: &str) {
@@ -34,6 +37,13 @@ fn a_submission_on_its_way_and_as_it_rests() {
     golden::<Record>(&format!(
         r#"{{"state":"failed","reason":"attempts-exhausted","submission":{SUBMISSION},"scores":[],"alerts":[]}}"#
     ));
+    // As it rests: the content is sealed. Versions before stored it open.
+    let sealed = SUBMISSION.replace(r#"{"q1":3,"q2":null}"#, r#""Agsealed""#);
+    for submission in [&sealed, SUBMISSION] {
+        golden::<StoredRecord>(&format!(
+            r#"{{"state":"scored","submission":{submission},"scores":{ROWS},"alerts":[]}}"#
+        ));
+    }
     golden::<Evaluation>(
         r#"{"grades":[{"result":0,"code":"6298-4","analyte":"2823-3","status":"graded","grade":3,"orMore":true,"term":"Hyperkalemia","reason":"above 6.0"}]}"#,
     );
@@ -54,6 +64,10 @@ fn what_rests_beside_a_submission() {
     golden::<Certificate>(
         r#"{"pseudonym":"p","study":"A","site":"1","state":"erased","erasedAt":"2026-03-02T00:00:00.000Z","erasedBy":"k","submissions":7,"analyses":1,"identity":true,"reason":"r","disk":"pending"}"#,
     );
+    golden::<Certificate>(
+        r#"{"pseudonym":"p","study":"A","site":"1","state":"erased","erasedAt":"2026-03-02T00:00:00.000Z","erasedBy":"k","submissions":7,"analyses":1,"identity":true,"reason":"r","disk":"cleared","clearedAt":"2026-03-03T00:00:00.000Z"}"#,
+    );
+    golden::<WrappedKeys>(r#"{"content":"AQ1","identity":"AQ2"}"#);
     golden::<Begun>(r#"{"at":"2026-03-02T00:00:00.000Z","by":"k","reason":"r"}"#);
     golden::<Superseded>(r#"{"by":"s2","at":"2026-03-01T00:00:01.000Z"}"#);
     golden::<Overdue>(r#"{"alerts":["a"]}"#);
@@ -106,4 +120,21 @@ fn a_notification_and_its_outcome() {
     golden::<Notified>(&format!(
         r#"{{"receiver":"x","state":"pending","reason":"breaker-open","nextAt":"2026-03-01T00:00:03.000Z","earlier":1,"attempts":[{ATTEMPT}]}}"#
     ));
+}
+
+#[test]
+fn what_was_sealed_stays_readable() {
+    let ring = KeyRing::new(IdentityKey::new(vec![1; 32]), Vec::new());
+    let subject = Pseudonym::from("0123456789abcdef0123456789abcdef");
+    let (made, keys) = ring.make(&subject, &[[2; 36], [3; 36]]).unwrap();
+    let content = serde_json::from_str(r#"{"q1":3}"#).unwrap();
+    // Sealing gives the same bytes for ever: otherwise work that is repeated would store others.
+    let (sealed, identity) = (keys.seal_content(&"s".into(), &content), keys.seal_identity(&subject, "AQidentity"));
+    let all = [platform::kv::json(&made).unwrap(), sealed.unwrap(), identity.unwrap()];
+    let expected = [
+        r#"{"content":"AT23kI70dgkW0iaAXj2oNgddJ14381yyFKV4D1JkqmMpxGJxrs8ipPRNu1279NgSDIzjHKmixeWo93RK_Eb6o_RAmn1pR90iRCmgFfU","identity":"Ae4sK50fLb1mofw6vZRHrgDqPQcD3_AL4DpxZPjxT6qC16wkwq1luPxLe8ddAxvZwErVTeToycz_Xd1Z1HIXMgpgn4jUqqO-SgIvthc"}"#,
+        "AgICAgIpoWNshJ4Zm9P3KqDaM6MqKgxzDSCbxnSVoF51hA6LtTHDag1IxyouyWKFc1EIAtU",
+        "AgMDAwNd9L3obnVVyg2os4Z_5CZL7rc1RdL2dCb2vqmloFaMGeMm80evcLuuHooQpGLuuipa_w",
+    ];
+    assert_eq!(all, expected);
 }

@@ -24,6 +24,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 const COMPILED: &str = "target/e2e-cache";
 /// The signing secret of every route.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
+/// The identity key with which every application begins.
+pub(crate) const IDENTITY_KEY: &str = "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=";
 /// Key of an administrator.
 pub(crate) const ADMIN: &str = "key-of-the-administrator";
 /// Key of a submitter of study A, any site.
@@ -113,7 +115,8 @@ impl Builder {
             return self;
         }
         self.triggers = false;
-        self.variable("replica", "").only(&["submit", "records", "console", "ops", "alerts", "access", "web"])
+        self.variable("replica", "")
+            .only(&["submit", "records", "studies", "console", "ops", "alerts", "access", "web"])
     }
 
     /// Starts with a Redis and a folder of its own, and waits until it is ready.
@@ -182,7 +185,7 @@ impl App {
         builder
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
-            .variable("identity_key", "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=")
+            .variable("identity_key", IDENTITY_KEY)
             .variable("ai_grant", "http://127.0.0.1:*")
             .variable("oidc_grant", "http://127.0.0.1:*")
             .variable("receiver_networks", "127.0.0.0/8,::1")

@@ -20,6 +20,7 @@ fn exporting(app: &App, out: &Path) -> Command {
     let mut command = Command::new(crate::app::vigilctl());
     command.args(["export", "--study", "A", "--state-dir"]).arg(&app.dir).arg("--out").arg(out);
     command.args(["--variable", &format!("redis_url={}", app.redis_url())]);
+    command.args(["--variable", &format!("identity_key={}", crate::app::IDENTITY_KEY)]);
     command
 }
 

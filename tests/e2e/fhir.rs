@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, READ_A1, READ_B, SUBMIT_A, phq9};
 use crate::client::Answer;
+use crate::disk::opened;
 use crate::receiver::Receiver;
 
 const PATH: &str = "/fhir/QuestionnaireResponse";
@@ -72,8 +73,7 @@ async fn a_fhir_response_is_scored_and_item_nine_alerts() {
     let total = shown["scores"].as_array().unwrap().iter().find(|score| score["id"] == "total").unwrap();
     assert_eq!(total["value"], 3.0);
     assert_eq!(receiver.calls().len(), 1);
-    let record = app.stored(location.strip_prefix("/v1/").unwrap().replace("submissions/", "submission/").as_str());
-    let record = String::from_utf8(record.unwrap()).unwrap();
+    let record = opened(&app, location.trim_start_matches("/v1/submissions/")).to_string();
     assert!(!record.contains("patient of") && !record.contains("d-1"), "no identity is kept: {record}");
 }
 

@@ -231,7 +231,7 @@ fn check(document: &Value, operation: &Value, answer: &Answer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_method_of_the_code_is_documented() {
     let app = App::builder()
-        .only(&["submit", "records", "console", "ops", "imaging", "alerts", "access", "web"])
+        .only(&["submit", "records", "studies", "console", "ops", "imaging", "alerts", "access", "web"])
         .start()
         .await;
     let document = description(&app).await;
@@ -257,7 +257,7 @@ async fn every_path_and_method_of_the_code_is_documented() {
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_answered_as_get_without_a_body() {
     let app = App::builder()
-        .only(&["submit", "records", "console", "ops", "imaging", "alerts", "access", "web"])
+        .only(&["submit", "records", "studies", "console", "ops", "imaging", "alerts", "access", "web"])
         .start()
         .await;
     let document = description(&app).await;

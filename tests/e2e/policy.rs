@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, PHQ9, phq9};
+use crate::disk::opened;
 use crate::fhir;
 use crate::receiver::Receiver;
 
@@ -29,9 +30,7 @@ async fn store(app: &App, tag: Option<&str>, studies: Value) {
 /// The record of a submission, once it is scored.
 async fn record(app: &App, location: &str) -> Value {
     app.scored(location).await;
-    let key = location.replace("/v1/submissions/", "submission/");
-    let record: Value = serde_json::from_slice(&app.stored(&key).unwrap()).unwrap();
-    record["submission"].clone()
+    opened(app, location.trim_start_matches("/v1/submissions/"))["submission"].clone()
 }
 
 fn location(id: &Value) -> String {

@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<(&'static str, Described)> {
         ("imaging", imaging::routes()),
         ("ops", ops::routes()),
         ("records", records::routes()),
+        ("studies", studies::routes()),
         ("submit", submit::routes()),
         ("web", web::routes()),
     ];

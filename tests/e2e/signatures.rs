@@ -22,6 +22,7 @@ const SIGNED: [(&str, &str); 7] = [
     ("POST", "/v1/alerts/{alert}/resolve"),
     ("PUT", "/v1/config/{document}"),
     ("PUT", "/v1/instruments/{instrument}"),
+    ("PUT", "/v1/studies/{study}"),
 ];
 
 /// An application in which chiefs are administrators and nurses are clinicians of site 1.

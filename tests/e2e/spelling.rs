@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, PHQ9, on_spin, phq9};
 use crate::client::{Answer, early_status};
+use crate::disk::opened;
 use crate::fhir;
 use crate::scarce::Scarce;
 use crate::upstreams::Upstreams;
@@ -47,8 +48,7 @@ fn report(id: &str, patient: &str, kind: &str, data: &str) -> String {
 
 /// The stored content of a submission.
 pub(crate) fn content(app: &App, location: &str) -> Value {
-    let record = app.stored(&location.replace("/v1/submissions/", "submission/")).unwrap();
-    serde_json::from_slice::<Value>(&record).unwrap()["submission"]["content"].clone()
+    opened(app, location.trim_start_matches("/v1/submissions/"))["submission"]["content"].clone()
 }
 
 fn imaging(service: &Scarce) -> Builder {

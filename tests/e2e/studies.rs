@@ -141,7 +141,7 @@ async fn a_study_is_shown_to_its_own_readers() {
         assert_eq!(app.send_as(key, "GET", path, &Value::Null).await.status, expected, "{key} {path}");
     }
     // Without a service there is nothing to show.
-    let bare = App::builder().only(&["records", "ops"]).start().await;
+    let bare = App::builder().only(&["studies", "ops"]).start().await;
     assert_eq!(bare.send("GET", PATH, &Value::Null).await.status, 404);
 }
 

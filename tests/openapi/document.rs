@@ -191,6 +191,8 @@ fn refused(route: &Described, operation: &Operation) -> BTreeMap<u16, Refusal> {
             all.push(Refusal::Forbidden);
         }
     }
+    // After `Forbidden`, in place of which it stands.
+    all.extend(operation.refusals.iter().filter(|refusal| **refusal == Refusal::NotTaken));
     if route.signed {
         // After `Forbidden`, in place of which it stands.
         all.extend([Refusal::Unsigned, Refusal::Invalid]);

@@ -25,6 +25,7 @@ fn components() -> Vec<state::edge::describe::Description> {
         access::describe(),
         submit::describe(),
         records::describe(),
+        studies::describe(),
         alerts::describe(),
         console::describe(),
         imaging::describe(),

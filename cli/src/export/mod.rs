@@ -15,10 +15,13 @@ mod odm;
 mod rows;
 mod writers;
 
+use std::rc::Rc;
+
 use anyhow::{Context as _, Result};
 use platform::clock;
 use platform::kv::{self, Location, Store};
 use platform::redis::{PATIENCE, Redis};
+use state::wire::sealed::{KeyRing, Opener};
 
 use crate::progress::Progress;
 use job::Job;
@@ -30,12 +33,12 @@ use writers::Writers;
 ///
 /// # Errors
 /// When there is no such study, or the store, Redis or the folder cannot be used. No manifest is written then.
-pub fn run(job: Job, location: &Location, redis_url: &str) -> Result<Manifest> {
+pub fn run(job: Job, location: &Location, redis_url: &str, ring: &Rc<KeyRing>) -> Result<Manifest> {
     crate::block_on(async {
         kv::open_at(location)?;
         let (redis, store) = (Redis::patient(redis_url, PATIENCE), Store::open().await?);
         let Job { study, formats, after, number, sites, bom, folder } = job;
-        let rows = Rows::open(&redis, &store, &study, &sites, after).await?;
+        let rows = Rows::open(&redis, (&store, Opener::new(ring)), &study, &sites, after).await?;
         let mut rows = rows.with_context(|| format!("there is no submission of a study {study}"))?;
         folder.begin()?;
         let mut writers = Writers::open(&redis, folder, &formats, bom, (number, after.is_none())).await?;

@@ -9,6 +9,7 @@ use platform::redis::Redis;
 use serde::Serialize;
 use state::journal::{Event, Kind, Position, Reader};
 use state::wire::row::{Include, Row, superseded};
+use state::wire::sealed::Opener;
 
 /// The number of entries that one look at the marks is for.
 const CHUNK: usize = 256;
@@ -38,6 +39,7 @@ pub(super) struct Rows<'a> {
     redis: &'a Redis,
     store: &'a Store,
     sites: &'a BTreeSet<SiteId>,
+    opener: Opener,
     journal: Reader<'a>,
     /// The cursor after what was read.
     pub(super) after: Position,
@@ -50,7 +52,7 @@ impl<'a> Rows<'a> {
     /// When Redis or the store is unavailable.
     pub(super) async fn open(
         redis: &'a Redis,
-        store: &'a Store,
+        (store, opener): (&'a Store, Opener),
         study: &'a StudyId,
         sites: &'a BTreeSet<SiteId>,
         after: Option<Position>,
@@ -58,7 +60,7 @@ impl<'a> Rows<'a> {
         let mut journal = Reader::open(redis, store, study).await?;
         let is_there = !journal.after(Position::default()).await?.is_empty();
         let after = after.unwrap_or_default();
-        Ok(is_there.then_some(Rows { redis, store, sites, journal, after }))
+        Ok(is_there.then_some(Rows { redis, store, sites, opener, journal, after }))
     }
 
     /// About how many entries are left.
@@ -99,7 +101,7 @@ impl<'a> Rows<'a> {
         let change = match kind {
             Kind::Scored | Kind::Failed => {
                 let entry = (submission, *kind == Kind::Failed);
-                let row = Row::load(self.store, Include::ALL, entry, by, cursor).await?;
+                let row = Row::load((self.store, &self.opener), Include::ALL, entry, by, cursor).await?;
                 return Ok(row.map(|row| Told::Row(Box::new(row))));
             }
             Kind::Superseded => "superseded",

@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use domain::ids::SubmissionId;
+use domain::ids::{Pseudonym, SubmissionId};
 use parquet::file::reader::SerializedFileReader;
 use parquet::record::Field;
 use platform::kv::Batch;
 use platform::redis::text;
 use serde_json::{Value, json};
+use state::identity::IdentityKey;
 use state::journal::{self, Event, Kind};
 use state::wire::entry::{Record, Score, ScoredWith};
 use state::{erasure, names, settings};
@@ -52,6 +53,23 @@ pub(super) fn phq9(number: u32, answer: u32) -> Value {
     response(number, "phq-9", &json!(answers), &[])
 }
 
+pub(super) fn ring() -> Rc<KeyRing> {
+    Rc::new(KeyRing::new(IdentityKey::new(vec![1; 32]), Vec::new()))
+}
+
+/// A record as it rests: those with even numbers sealed, the others as versions before stored them.
+fn rests(mut record: Value, number: u32, batch: &mut Batch) -> Value {
+    let submission = &mut record["submission"];
+    let subject = Pseudonym::from(submission["subject"].as_str().unwrap());
+    if number % 2 == 0 {
+        let (wrapped, keys) = ring().make(&subject, &[[1; 36]; 2]).unwrap();
+        let sealed = keys.seal_content(&id(number), submission["content"].as_object().unwrap()).unwrap();
+        submission["content"] = json!(sealed);
+        batch.put(names::subject_keys(&subject), &wrapped).unwrap();
+    }
+    record
+}
+
 fn event(number: u32, kind: Kind, what: &str) -> Event {
     let what = what.to_owned();
     let (site, submission) = ((number % 2).to_string().as_str().into(), id(number));
@@ -64,7 +82,8 @@ pub(super) async fn store(redis: &Redis, store: &Store, records: &[Value]) {
     for record in records {
         let submission = &record["submission"];
         let number = u32::from_str_radix(&submission["submissionId"].as_str().unwrap()[..8], 16).unwrap();
-        batch.put(names::submission(&id(number)), record).unwrap();
+        let rests = rests(record.clone(), number, &mut batch);
+        batch.put(names::submission(&id(number)), &rests).unwrap();
         let kind = if record["state"] == "failed" { Kind::Failed } else { Kind::Scored };
         let what = submission.get("instrument").unwrap_or(&submission["kind"]);
         events.push(event(number, kind, what.as_str().unwrap()));
@@ -155,7 +174,7 @@ fn an_export_has_every_form_and_proves_itself() {
         seed(queues, fill);
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("new/folder");
-        let made = run(asked(&out).read().unwrap(), location, queues).unwrap();
+        let made = run(asked(&out).read().unwrap(), location, queues, &ring()).unwrap();
         let states: Vec<String> = rows(out.join("submissions.ndjson"))
             .iter()
             .map(|row| serde_json::from_str::<Value>(row).unwrap()["state"].as_str().unwrap().to_owned())
@@ -182,13 +201,13 @@ fn an_export_has_every_form_and_proves_itself() {
 
         // Another export of the study replaces it, and one of another study does not.
         let site = Asked { sites: vec!["1".to_owned()], format: Some("ndjson".to_owned()), ..asked(&out) };
-        let made = run(site.read().unwrap(), location, queues).unwrap();
+        let made = run(site.read().unwrap(), location, queues, &ring()).unwrap();
         assert_eq!((made.rows, out.join("submissions-long.csv").exists()), (4, false));
         assert_eq!(verified(&out).0.faults, 0);
         let other = Asked { study: "B".to_owned(), ..asked(&out) };
         assert!(other.read().unwrap_err()[0].contains("the study A"));
         let other = Asked { study: "B".to_owned(), ..asked(&folder.path().join("other")) };
-        let fault = run(other.read().unwrap(), location, queues).unwrap_err();
+        let fault = run(other.read().unwrap(), location, queues, &ring()).unwrap_err();
         assert!(fault.to_string().contains("no submission of a study B"), "{fault}");
         assert!(!folder.path().join("other").exists());
     });
@@ -201,22 +220,23 @@ fn exports_that_continue_each_other_are_together_the_whole() {
         let folder = tempfile::tempdir().unwrap();
         let (parts, whole) = (folder.path().join("parts"), folder.path().join("whole"));
         let next = || Asked { format: None, incremental: true, ..asked(&parts) }.read().unwrap();
-        let first = run(Asked { incremental: true, ..asked(&parts) }.read().unwrap(), location, queues).unwrap();
+        let first =
+            run(Asked { incremental: true, ..asked(&parts) }.read().unwrap(), location, queues, &ring()).unwrap();
         seed(queues, async |redis, kv| {
             store(redis, kv, &[phq9(9, 1), record(10, "generic", &json!({"a": {"b": 1}}))]).await;
             erase(redis, kv, 3).await;
         });
-        let second = run(next(), location, queues).unwrap();
+        let second = run(next(), location, queues, &ring()).unwrap();
         assert_eq!((second.number, second.rows, second.after.as_ref()), (2, 2, Some(&first.cursor)));
         assert_eq!(second.formats, first.formats);
         let changes = read(parts.join("changes-0002.ndjson"));
         assert!(changes.lines().count() == 1 && changes.contains(id(3).as_str()), "{changes}");
-        let third = run(next(), location, queues).unwrap();
+        let third = run(next(), location, queues, &ring()).unwrap();
         assert_eq!((third.rows, &third.cursor), (0, &second.cursor));
         let (found, told) = verified(&parts);
         assert_eq!((found.rows, found.faults, told.as_str()), (10, 0, ""));
 
-        run(asked(&whole).read().unwrap(), location, queues).unwrap();
+        run(asked(&whole).read().unwrap(), location, queues, &ring()).unwrap();
         let names = ["submissions.ndjson", "submissions-0002.ndjson", "submissions-0003.ndjson"];
         let parts_rows: Vec<String> = names.iter().flat_map(|name| rows(parts.join(name))).collect();
         let whole_rows = rows(whole.join("submissions.ndjson"));
@@ -224,7 +244,7 @@ fn exports_that_continue_each_other_are_together_the_whole() {
         let differ: Vec<usize> = (0..10).filter(|place| parts_rows[*place] != whole_rows[*place]).collect();
         assert_eq!((parts_rows.len(), whole_rows.len(), differ), (10, 10, vec![2]));
         let after = Asked { after: Some(first.cursor.clone()), ..asked(&folder.path().join("after")) };
-        run(after.read().unwrap(), location, queues).unwrap();
+        run(after.read().unwrap(), location, queues, &ring()).unwrap();
         assert_eq!(rows(folder.path().join("after/submissions.ndjson")), whole_rows[8..]);
 
         let other = Asked {
@@ -252,7 +272,7 @@ fn exports_that_continue_each_other_are_together_the_whole() {
 #[test]
 fn what_was_changed_is_found() {
     let study = |location: &Location, queues: &str, out: &Path| {
-        run(asked(out).read().unwrap(), location, queues).unwrap();
+        run(asked(out).read().unwrap(), location, queues, &ring()).unwrap();
     };
     on_both_stores(|location, queues| {
         seed(queues, fill);
@@ -318,7 +338,7 @@ fn a_definition_that_is_gone_is_told() {
         record["scoredWith"]["hash"] = json!(hash);
         seed(queues, async |redis, kv| store(redis, kv, &[phq9(2, 2), record.clone()]).await);
         let out = tempfile::tempdir().unwrap();
-        let made = run(asked(out.path()).read().unwrap(), location, queues).unwrap();
+        let made = run(asked(out.path()).read().unwrap(), location, queues, &ring()).unwrap();
         let files: Vec<bool> = made.definitions.iter().map(|definition| definition.file.is_some()).collect();
         assert_eq!((files, &made.definitions[0].sha256), (vec![false, true], &hash));
         let (found, told) = verified(out.path());
@@ -332,7 +352,7 @@ fn parquet_has_the_lines_of_the_long_table_with_times_and_numbers() {
     on_both_stores(|location, queues| {
         seed(queues, fill);
         let out = tempfile::tempdir().unwrap();
-        run(asked(out.path()).read().unwrap(), location, queues).unwrap();
+        run(asked(out.path()).read().unwrap(), location, queues, &ring()).unwrap();
         let mut table = csv::Reader::from_path(out.path().join("submissions-long.csv")).unwrap();
         let names = table.headers().unwrap().clone();
         let file = fs::File::open(out.path().join("submissions.parquet")).unwrap();

@@ -15,7 +15,7 @@ use state::audit::{self, Action, Record};
 use state::erasure::study::{self, StudyErasure};
 use state::erasure::subject::Certificate;
 use state::names;
-use state::settings::{Index, Versions};
+use state::settings::{Index, Versions, studies};
 use state::wire::entry::{Outline, State};
 
 use super::journals::Journals;
@@ -23,7 +23,9 @@ use super::{Fault, fault, readable};
 use crate::PAGE;
 
 /// The beginnings of the entities whose content is a version of a setting.
-const SETTINGS: [&str; 2] = ["config/", "instrument/"];
+const SETTINGS: [&str; 3] = ["config/", "instrument/", STUDY];
+/// The beginning of the entities that are studies. Their index has the entity's name.
+const STUDY: &str = "study/";
 
 /// The lines about audit records.
 pub(super) struct Audited<'a> {
@@ -167,7 +169,9 @@ async fn settings(
             if page.is_empty() {
                 break;
             }
-            stored.extend(page.into_iter().map(|(key, value)| (key, hex(&digest(&value)))));
+            let is_index = |key: &str| key.strip_prefix(STUDY).is_some_and(|study| !study.contains('/'));
+            let page = page.into_iter().filter(|(key, _)| !is_index(key));
+            stored.extend(page.map(|(key, value)| (key, hex(&digest(&value)))));
         }
     }
     for (key, hash) in &stored {
@@ -209,9 +213,10 @@ async fn settings(
     let unused = last.keys().filter(|entity| {
         let document = entity.strip_prefix("config/").is_some_and(|name| read.documents.contains_key(name));
         let instrument = entity.strip_prefix("instrument/").is_some_and(|id| read.instruments.contains_key(id));
-        !document && !instrument
+        !document && !instrument && !entity.starts_with(STUDY)
     });
     outcome.faults.extend(unused.map(|entity| fault(entity, "no version of it is in force")));
+    studies(redis, store, last, outcome).await?;
     copies(redis, &read, versions, outcome).await
 }
 
@@ -222,6 +227,29 @@ async fn unrecorded(store: &Store, index: &Index) -> Result<Vec<StudyId>> {
     let content: Option<Value> = store.get(&names::config(name, version.version)).await?;
     let access = content.and_then(|content| Access::read(&content).ok());
     Ok(access.map(|access| access.unrecorded).unwrap_or_default())
+}
+
+/// Compares what is in force of each study with the last version of its chain.
+async fn studies(redis: &Redis, store: &Store, last: &BTreeMap<String, String>, outcome: &mut Outcome) -> Result<()> {
+    for (entity, key) in last {
+        let Some(study) = entity.strip_prefix(STUDY).map(StudyId::from) else { continue };
+        let Some(index) = studies::Index::stored(store, &study).await? else {
+            outcome.faults.push(fault(entity, "no version of it is in force"));
+            continue;
+        };
+        let current = index.current().map(|current| names::study_version(&study, current.version));
+        if current.as_ref() != Some(key) {
+            outcome.faults.push(fault(entity, "another version is in force than the last one of its chain"));
+            continue;
+        }
+        let is_so = store.bytes(key).await?.is_some_and(|content| index.is_of(&study, &content));
+        if !is_so {
+            outcome.faults.push(fault(entity, "what is in force of it is other than its document says"));
+        } else if !index.is_in_force(redis, &study).await? {
+            outcome.faults.push(fault(format!("{entity} in Redis"), "is other than the store has"));
+        }
+    }
+    Ok(())
 }
 
 /// Compares the copies by which decisions are made.

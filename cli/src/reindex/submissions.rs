@@ -21,6 +21,7 @@ use state::health::self_check;
 use state::journal::{self, Event, Kind, Position, Reader, hash_of_alerts};
 use state::names;
 use state::settings::Settings;
+use state::settings::studies::Own;
 use state::subjects::timeline::Listed;
 use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Submission, Superseded};
@@ -196,7 +197,9 @@ impl Rebuild<'_> {
     /// Remembers that a submission came in, and when to look.
     async fn expected(&mut self, record: &Record) -> Result<()> {
         let submission = &record.submission;
-        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.study(submission.study_id.as_str())) else {
+        let own = Own::recent(self.redis, &submission.study_id).await?.section::<StudyRules>()?;
+        let rules = own.as_ref().or(self.rules.as_ref());
+        let Some(rules) = rules.and_then(|rules| rules.study(submission.study_id.as_str())) else {
             return Ok(());
         };
         if let Some((look, received, at)) = expected::after(submission, |what| rules.overdue(what)) {

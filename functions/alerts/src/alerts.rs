@@ -156,7 +156,7 @@ pub(crate) async fn show(
             history = named(&store, alerts::history(&store, found).await?).await?;
         }
         let include = Include { content, course };
-        let behind = Behind::load(&config.redis, &store, principal, &alert, include).await?;
+        let behind = Behind::load(config, &store, principal, &alert, include).await?;
         Ok::<_, Error>((found, deliveries, history, behind))
     };
     let (found, deliveries, history, behind) = shown.await.map_err(|error| unavailable(&error))?;

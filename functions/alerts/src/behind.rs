@@ -14,10 +14,12 @@ use platform::redis::Redis;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use state::edge::auth::Principal;
-use state::names;
 use state::subjects::course;
 use state::subjects::timeline::{self, Filter};
 use state::wire::entry::{Alert, Outline, Record, Score, ScoredWith, State};
+use state::wire::sealed::Opener;
+
+use crate::config::Config;
 
 /// The most submissions of a course.
 const MOST: usize = 50;
@@ -86,7 +88,7 @@ struct Scores {
 impl Behind {
     /// Reads what is wanted.
     pub(crate) async fn load(
-        redis: &Redis,
+        config: &Config,
         store: &Store,
         principal: &Principal,
         alert: &Alert,
@@ -94,11 +96,11 @@ impl Behind {
     ) -> Result<Self, Error> {
         let mut behind = Behind::default();
         if include.content {
-            let record: Option<Record> = store.get(&names::submission(&alert.submission_id)).await?;
+            let record = Opener::new(&config.ring).submission(store, &alert.submission_id).await?;
             behind.raised_by = record.filter(|record| record.state != State::Erased).map(RaisedBy::of);
         }
         if include.course {
-            behind.course = Some(Course::load(redis, store, principal, alert).await?);
+            behind.course = Some(Course::load(&config.redis, store, principal, alert).await?);
         }
         Ok(behind)
     }

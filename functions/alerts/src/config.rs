@@ -12,6 +12,7 @@ use state::alerts::routes::DefaultRoutes;
 use state::edge::auth::Keys;
 use state::settings::Settings;
 use state::variables;
+use state::wire::sealed::KeyRing;
 
 use crate::ROUTES;
 
@@ -20,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) signature_seconds: u32,
     pub(crate) link_key: Option<LinkKey>,
+    /// The keys that open the keys of subjects.
+    pub(crate) ring: Rc<KeyRing>,
     /// The alert routes to use when no document is stored.
     routes: DefaultRoutes,
 }
@@ -33,6 +36,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         routes: DefaultRoutes::read(reader).await,
     }
 }

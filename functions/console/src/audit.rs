@@ -28,7 +28,7 @@ use state::edge::sessions::Names;
 use state::identity::{is_id, is_pseudonym};
 use state::journal;
 use state::names;
-use state::settings::Settings;
+use state::settings::{Settings, studies};
 use state::wire::analysis::Analysis;
 use state::wire::entry::{Outline, Rescored, State, Subject};
 use state::wire::idempotency::{self, Remembered};
@@ -219,6 +219,14 @@ impl Arrived {
 
 /// The current content of an entity; for settings, the version in force.
 async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    if kind == "study" {
+        let study = StudyId::from(name);
+        let current = studies::Index::stored(store, &study).await?.and_then(|index| index.current().cloned());
+        return match current {
+            Some(current) => studies::version(store, &study, current.version).await,
+            None => Ok(None),
+        };
+    }
     if !matches!(kind, "config" | "instrument") {
         return store.bytes(&format!("{kind}/{name}")).await;
     }
@@ -246,6 +254,7 @@ fn name_of(kind: &str) -> &'static str {
         "operations" => "operations",
         "receiver" => "receiver",
         "key" => "key",
+        "study" => "study",
         _ => "other",
     }
 }

@@ -11,6 +11,7 @@ use platform::variables::Reader;
 use state::alerts::routes::DefaultRoutes;
 use state::edge::auth::Keys;
 use state::variables;
+use state::wire::sealed::KeyRing;
 
 use crate::ROUTES;
 
@@ -20,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) signature_seconds: u32,
     /// The time between two self-checks; zero turns them off.
     pub(crate) self_check: Duration,
+    /// The keys that open the keys of subjects.
+    pub(crate) ring: Rc<KeyRing>,
     /// The networks in which receivers of a document may be.
     pub(crate) networks: Networks,
     /// The alert routes to use when no document is stored.
@@ -35,6 +38,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,
         routes: DefaultRoutes::read(reader).await,
     }

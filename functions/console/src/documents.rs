@@ -23,7 +23,7 @@ use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{body, header, made, reason, unavailable};
+use state::edge::request::{body, header, made, reason, replaces, tag, unavailable};
 use state::edge::sessions::{self, Names};
 use state::events;
 use state::names;
@@ -168,11 +168,6 @@ fn has_receivers(document: Document) -> bool {
     matches!(document, Document::AlertRoutes | Document::Subscriptions)
 }
 
-/// The entity tag of a version.
-fn tag(version: u64) -> String {
-    format!("\"{version}\"")
-}
-
 /// Stores a new version of a document, or only checks it.
 pub(crate) async fn replace(
     config: &Config,
@@ -204,7 +199,7 @@ pub(crate) async fn replace(
     let access = if document == Document::Access { access_of(&content) } else { None };
     let plan = |index: &mut settings::Index, at: &str| {
         let current = index.documents.get(document.as_str());
-        check(current, expected.as_deref(), unseen)?;
+        replaces(current, expected.as_deref(), unseen)?;
         if kept_from.is_some_and(|version| version != current.map_or(0, |current| current.version)) {
             let detail = "the secrets that are to be kept were changed meanwhile, read the document first";
             return Err(Problem::new(ProblemType::PreconditionFailed, detail));
@@ -311,25 +306,6 @@ async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Valu
     let bytes = settings::bytes(&config.redis, &names::config(document.as_str(), current.version)).await;
     let content = bytes.map_err(|error| unavailable(&error))?.and_then(|bytes| platform::json::read(&bytes).ok());
     Ok((current.version, content))
-}
-
-/// Checks that the version in force is the one that the sender saw last.
-fn check(current: Option<&Version>, expected: Option<&str>, unseen: bool) -> Result<(), Problem> {
-    let failed = |detail: &str| Err(Problem::new(ProblemType::PreconditionFailed, detail));
-    match (current, expected) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => failed("there is no such document yet"),
-        (Some(_), None) if unseen => failed("there is such a document already"),
-        (Some(_), None) => {
-            let detail = "send If-Match with the ETag of the version that is replaced";
-            Err(Problem::new(ProblemType::PreconditionRequired, detail))
-        }
-        (Some(current), Some(expected)) => {
-            let own = tag(current.version);
-            let matches = expected.split(',').map(str::trim).any(|given| given == own || given == "*");
-            if matches { Ok(()) } else { failed("another version is in force, read it first") }
-        }
-    }
 }
 
 async fn in_force(config: &Config) -> Result<Settings, Problem> {

@@ -30,6 +30,7 @@ use state::journal::{Event, Kind, Position, Reader};
 use state::lock::Lock;
 use state::settings::Settings;
 use state::wire::entry::{Record, Rescore, Rescored, Score, ScoredWith, State, Submission};
+use state::wire::sealed::Opener;
 use state::{erasure, names};
 
 use crate::config::Config;
@@ -184,11 +185,11 @@ async fn page(
     wanted: &Request,
     instrument: &Rc<Instrument>,
 ) -> Result<(Report, Option<Position>), Error> {
-    let (redis, store) = (&config.redis, Store::open().await?);
+    let (redis, store, opener) = (&config.redis, Store::open().await?, Opener::new(&config.ring));
     let (ids, next) = responses(redis, &store, wanted, instrument.id()).await?;
     let (mut report, mut batch, mut stored) = (Report::default(), Batch::default(), Vec::new());
     for id in ids {
-        let record: Option<Record> = store.get(&names::submission(&id)).await?;
+        let record = opener.submission(&store, &id).await?;
         let Some(record) = record.filter(|record| record.state == State::Scored) else { continue };
         report.looked += 1;
         let Some(rescore) = report.compare(&record, instrument, principal) else { continue };

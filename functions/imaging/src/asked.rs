@@ -61,7 +61,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &KeyId, trace: &Trace) -> 
     };
     let whose = Patient { study: &study_id, site: &site_id, system: None, id: patient.as_str() };
     let subject = config.pseudonyms.pseudonym(&whose);
-    let sealed = config.identities.seal(&study_id, &subject, patient.as_str());
+    let sealed = config.ring.seal(&study_id, &subject, patient.as_str());
     let sealed = sealed.ok_or_else(|| Problem::new(ProblemType::Unavailable, "the identity cannot be sealed"))?;
     let analysis_id = match &client_id {
         Some(id) => config.pseudonyms.analysis_id(&study_id, &site_id, id),

@@ -19,11 +19,13 @@ use state::imaging::jobs::{self, Next};
 use state::imaging::{semaphore, webhooks};
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
+use state::queue::subject_keys::HeldKeys;
 use state::wire::analysis::{Analysis, AnalysisState, Image, Job, QueuedAnalysis};
 use state::wire::entry::{Alert, Attempt, Subject, failing};
 use state::wire::queued::{DispatchEntry, ImagingEntry};
 use state::{audit, names};
 use std::pin::pin;
+use std::rc::Rc;
 
 use crate::ai::LONGEST_ANSWER;
 use crate::analyses::audited;
@@ -108,7 +110,7 @@ pub(crate) async fn analyse(
             if !jobs::go_on(&config.redis, &work.job, Next::Ending, work.attempts.len(), Some(took)).await? {
                 return Ok(dropped(&work.job));
             }
-            done(config, service, &work, found).await
+            done((config, holder), service, &work, found).await
         }
         Verdict::Retry { after_ms, .. } => {
             let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
@@ -169,7 +171,12 @@ async fn failed(config: &Config, work: &QueuedAnalysis, reason: &'static str) ->
     ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
-async fn done(config: &Config, service: &Service, work: &QueuedAnalysis, found: Value) -> Result<End, Error> {
+async fn done(
+    (config, holder): (&Config, &Holder),
+    service: &Service,
+    work: &QueuedAnalysis,
+    found: Value,
+) -> Result<End, Error> {
     let job = &work.job;
     // Its alerts name the analysis as the submission that raised them.
     let submission_id = job.analysis_id.clone().into_submission();
@@ -201,11 +208,18 @@ async fn done(config: &Config, service: &Service, work: &QueuedAnalysis, found: 
         follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
     }
     // The site's clinicians need it to look up the patient of an alert.
+    let mut held = HeldKeys::new(Rc::clone(&config.ring));
+    held.load(&config.redis, holder, [&job.subject].into()).await?;
+    if !held.unopened().is_empty() {
+        log::error("subject-keys-unopened").submission(&job.analysis_id).write();
+        return Ok(End::Released);
+    }
+    let keys = held.put(&job.subject, &mut batch, &mut follow_ups)?;
     let subject = Subject {
         subject: job.subject.clone(),
         study_id: job.study_id.clone(),
         site_id: job.site_id.clone(),
-        sealed: job.sealed.clone(),
+        sealed: keys.seal_identity(&job.subject, &job.sealed)?,
     };
     batch.put(names::subject(&job.subject), &subject)?;
     log::info("analysis-done").submission(&job.analysis_id).write();

@@ -1,12 +1,14 @@
 //! The configuration of imaging: read once per instance that answers HTTP, and once per bell.
 
+use std::rc::Rc;
+
 use domain::alert::retry::Schedule;
 use platform::http::Url;
 use platform::redis::Redis;
 use platform::variables::{Reader, json};
 use state::edge::auth::Keys;
 use state::health::same_key;
-use state::identity::{IdentityKey, PseudonymKey};
+use state::identity::{KeyRing, PseudonymKey};
 use state::imaging::webhooks::Webhooks;
 use state::variables;
 
@@ -18,7 +20,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) signature_seconds: u32,
     pub(crate) pseudonyms: PseudonymKey,
-    pub(crate) identities: IdentityKey,
+    /// The keys of identities and of subjects' keys.
+    pub(crate) ring: Rc<KeyRing>,
     pub(crate) services: Services,
     pub(crate) capacity: u64,
     pub(crate) concurrency: usize,
@@ -39,7 +42,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
-        identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         services: reader.parsed(&variables::AI_SERVICES, services::read).await,
         capacity: reader.read(&variables::IMAGING_CAPACITY).await,
         concurrency: reader.read(&variables::IMAGING_CONCURRENCY).await,

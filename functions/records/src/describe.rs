@@ -2,7 +2,7 @@
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
-use schemars::{JsonSchema, json_schema};
+use schemars::JsonSchema;
 use state::edge::describe::*;
 use state::erasure::study::StudyErasure;
 use state::erasure::subject::Certificate;
@@ -14,7 +14,6 @@ use crate::identity::Identity;
 use crate::list::StudyPage;
 use crate::patient::PatientRecord;
 use crate::report::MonthlyReport;
-use crate::study::Study;
 use crate::subject::{Series, SubmissionPage};
 use crate::submission::Submission;
 
@@ -26,13 +25,6 @@ pub fn describe() -> Description {
         examples: include_str!("../openapi/examples.json"),
     }
 }
-
-/// The age of an answer.
-const AGE: Header =
-    Header::always("Age", "How old the answer is, seconds.", |_| json_schema!({"type": "integer", "minimum": 0}));
-
-/// Where the erasure of a study is shown.
-const ERASURE: Header = Header::location("How far it is.", |_| matching("^/v1/studies/[^/]+/erasure$"));
 
 /// The query of a patient's record.
 #[derive(JsonSchema)]
@@ -159,28 +151,6 @@ fn operations() -> Vec<Operation> {
         .gives::<PatientRecord<'_>>(200, "The record.")
         .with(NO_STORE)
         .refuses(&[Refusal::BadGateway, Refusal::TooManyRequests]),
-        Operation::new("GET", "/v1/studies/{study}", "showStudy", Tag::Results, "What a study is")
-            .about(
-                "As the project service says. It is asked once a minute at most; while it is asked again the older \
-                answer is given on, up to ten minutes. Changing the configuration forgets what is kept.",
-            )
-            .header(&TRACEPARENT)
-            .gives::<Study<'_>>(200, "The study.")
-            .with(AGE)
-            .refuses(&[Refusal::BadGateway]),
-        Operation::new("DELETE", "/v1/studies/{study}", "eraseStudy", Tag::Operations, "Begin to erase a study")
-            .about(
-                "Erases all its subjects with their submissions, analyses and identities, for good, also what waits, its \
-                due entries and dead letters. 202: it has begun, and Vigil carries it on by itself; while it runs, nothing \
-                is taken in for the study (409). 200 with the certificate when nothing has come since the last one ended. \
-                Audit chains, journals and tombstones stay.",
-            )
-            .scope(", for all sites of the study")
-            .takes::<WithReason>("At most 4 KiB.")
-            .gives::<StudyErasure>(200, "It is erased: the certificate.")
-            .gives::<StudyErasure>(202, "It is being erased.")
-            .with(ERASURE)
-            .refuses(&[Refusal::Held]),
         Operation::new(
             "GET",
             "/v1/studies/{study}/submissions",

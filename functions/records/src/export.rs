@@ -40,6 +40,7 @@ use state::imaging::jobs;
 use state::settings::Settings;
 use state::subjects::timeline::{self, Filter, Listed};
 use state::wire::entry::{Alert, Outline, Overdue, Record, Rescored, State, Subject, Superseded};
+use state::wire::sealed::Opener;
 use state::{alerts, names};
 
 use crate::config::Config;
@@ -109,7 +110,8 @@ async fn begun(call: &Call<Config>) -> Result<Export, Problem> {
         patients.push(resources::patient(&subject, patient.as_deref(), certificate.as_ref(), &pseudonyms));
     }
     let (redis, named) = (config.redis.clone(), RefCell::default());
-    Ok(Export { redis, store, settings, pseudonyms, patients, named })
+    let opener = Opener::new(&config.ring);
+    Ok(Export { redis, store, opener, settings, pseudonyms, patients, named })
 }
 
 /// The form of an export.
@@ -158,6 +160,7 @@ impl Form {
 struct Export {
     redis: Redis,
     store: Store,
+    opener: Opener,
     settings: Settings,
     pseudonyms: Vec<Pseudonym>,
     patients: Vec<Value>,
@@ -205,7 +208,7 @@ impl Export {
     /// A submission with its scores and alerts; nothing if it is not stored.
     async fn submission(&self, listed: &Listed) -> Result<Vec<Value>, Error> {
         let id = SubmissionId::from(listed.id.as_str());
-        let Some(record) = self.store.get::<Record>(&names::submission(&id)).await? else { return Ok(Vec::new()) };
+        let Some(record) = self.opener.submission(&self.store, &id).await? else { return Ok(Vec::new()) };
         if record.state == State::Erased {
             return Ok(self.erased(&id, &record.submission.received_at).into_iter().collect());
         }

@@ -12,7 +12,7 @@ use domain::fhir::questionnaire::questionnaire;
 use platform::http::Reply;
 use platform::kv::Store;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::fhir::{FHIR_JSON, outcome};
 use state::edge::looks::Whose;
@@ -24,6 +24,7 @@ use state::names;
 use state::settings::Settings;
 use state::wire::entry::{Record, State, Submission};
 use state::wire::resource;
+use state::wire::sealed::{Content, Opener};
 
 use crate::config::Config;
 
@@ -53,7 +54,9 @@ pub(crate) async fn response_of(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 async fn response(config: &Config, principal: &Principal, id: &str) -> Result<Value, Problem> {
-    let record = stored::<Map<String, Value>>(principal, id).await?.ok_or_else(Problem::not_found)?;
+    let record = stored::<Content>(principal, id).await?.ok_or_else(Problem::not_found)?;
+    let opened = async { Opener::new(&config.ring).open(&Store::open().await?, record).await };
+    let record = opened.await.map_err(|error| unavailable(&error))?;
     if record.state == State::Erased {
         return Err(Problem::new(ProblemType::Gone, "it was erased"));
     }

@@ -14,7 +14,7 @@ use state::edge::parts::{self, Parts};
 use state::edge::problem::{Problem, ProblemType};
 use state::figures::refusals;
 
-use crate::services::Outcome;
+use state::edge::services::Outcome;
 
 /// A part that is being fetched.
 pub(crate) struct Part<'a> {

@@ -17,9 +17,10 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
 use state::edge::refusal_log;
 use state::edge::request::unavailable;
-use state::identity::{IdentityKey, is_pseudonym, system_and_id};
+use state::identity::{is_pseudonym, system_and_id};
 use state::names;
 use state::wire::entry::Subject;
+use state::wire::sealed::Opener;
 
 use crate::config::Config;
 use crate::submission::gone;
@@ -102,8 +103,8 @@ pub(crate) async fn open(
     store: &Store,
     subject: &Subject,
 ) -> Result<String, Problem> {
-    let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
-    let Some(patient) = config.identities.iter().find_map(open) else {
+    let opened_by = Opener::new(&config.ring).identity(store, subject).await;
+    let Some(patient) = opened_by.map_err(|error| unavailable(&error))? else {
         log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };

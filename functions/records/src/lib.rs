@@ -1,5 +1,5 @@
 //! Reads: the state of a submission, a subject's identity, submissions and everything else of it, the data that other services hold on a
-//! patient or a study, scores and instruments as FHIR; the figures of the last hour.
+//! patient, scores and instruments as FHIR; the figures of the last hour.
 //!
 //! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
 
@@ -19,20 +19,16 @@ mod observations;
 mod page;
 mod patient;
 mod report;
-mod services;
 mod spark;
-mod study;
 mod subject;
 mod submission;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
-use std::time::Duration;
-
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
 use state::edge::problem::Problem;
-use state::edge::serve::{Call, Component as _, Described, Route, answer, described, refused, within};
+use state::edge::serve::{Call, Described, Route, answer, described, refused, within};
 use state::edge::signature::Signing;
 
 use config::Config;
@@ -40,18 +36,12 @@ use config::Config;
 platform::serve!(handle);
 state::asked!("records", config::read);
 
-/// The time limit of a whole request.
-const TOTAL: Duration = Config::TOTAL;
-
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/stats/hour", Action::Measure, |c| {
         Box::pin(async move { within(c.deadline, &c.config.redis, hour::show(&c)).await })
     }),
     Route::key("GET", "/v1/patients/{patientId}/record", Action::Treat, |c| Box::pin(patient::show(c))),
-    Route::key("GET", "/v1/studies/{study}", Action::Read, |c| Box::pin(study::show(c))),
-    Route::key("DELETE", "/v1/studies/{study}", Action::Erase, |c| Box::pin(erase_study::begin(c)))
-        .signed(Signing::Always),
     Route::key("GET", "/v1/studies/{study}/submissions", Action::Read, |c| Box::pin(list::show(c))),
     Route::key("GET", "/v1/studies/{study}/report", Action::Read, |c| Box::pin(report::show(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/submissions", Action::Read, |c| Box::pin(subject::submissions(c))),

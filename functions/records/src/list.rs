@@ -26,6 +26,7 @@ use state::identity::is_pseudonym;
 use state::journal::{Event, Kind, Position, Reader};
 use state::settings::Settings;
 use state::wire::row::{Include, ListState, Row, StreamEnd, superseded};
+use state::wire::sealed::Opener;
 use state::wire::table::{Layout, Table};
 
 use crate::config::Config;
@@ -135,7 +136,8 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     principal.saw(filter.subject.as_deref().map_or(whose, |subject| whose.subject(subject)));
     let (redis, deadline) = (config.redis.clone(), call.deadline);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let list = List { redis, store, study, filter };
+    let opener = Opener::new(&config.ring);
+    let list = List { redis, store, opener, study, filter };
     let lists = |reply: Reply| reply.header("vary", "accept").header("cache-control", "no-store");
     match form {
         Form::Page => {
@@ -205,6 +207,7 @@ impl Filter {
 struct List {
     redis: Redis,
     store: Store,
+    opener: Opener,
     study: StudyId,
     filter: Filter,
 }
@@ -241,7 +244,7 @@ impl List {
         let superseded = superseded(&self.redis, &ids).await?;
         let reads = wanted.iter().zip(superseded).map(|((at, Event { kind, submission, .. }), by)| {
             let entry = (submission, *kind == Kind::Failed);
-            Row::load(&self.store, self.filter.include, entry, by, at.to_string())
+            Row::load((&self.store, &self.opener), self.filter.include, entry, by, at.to_string())
         });
         let mut rows = try_join_all(reads).await?.into_iter();
         let mut all = Vec::with_capacity(events.len());

@@ -8,7 +8,7 @@ use domain::paper::{STYLE, escaped};
 use domain::spreadsheet::line;
 use serde_json::Value;
 
-use crate::services::OWN;
+use state::edge::services::OWN;
 
 /// A row of a report: section, label, value.
 type Row = (String, String, String);

@@ -27,6 +27,7 @@ use state::edge::serve::{Call, within};
 use state::identity::Patient;
 use state::names;
 use state::settings::Settings;
+use state::settings::studies;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter};
 use state::wire::entry::Subject;
@@ -34,8 +35,8 @@ use state::wire::entry::Subject;
 use crate::config::Config;
 use crate::gather::{Part, gather};
 use crate::identity;
-use crate::services::{OWN, Outcome};
 use crate::subject::{self, ListedSubmission};
+use state::edge::services::{OWN, Outcome};
 
 /// The most submissions in Vigil's own part; the latest are kept.
 const MOST: usize = 50;
@@ -152,7 +153,8 @@ async fn known(
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
         let settings = Settings::in_force(&config.redis).await?;
-        let systems = settings.document::<PatientSystems>(&config.redis).await?;
+        let own = studies::Own::in_force(&config.redis, &asked.study).await?;
+        let systems = own.document::<PatientSystems>(&config.redis, &settings).await?;
         if systems.is_some_and(|systems| systems.is_own(&asked.study, &asked.site, named)) {
             system = None;
         }

@@ -33,7 +33,7 @@ use state::figures::monthly::{self, Month};
 use crate::config::Config;
 use crate::gather::{Failure, Part, gather};
 use crate::page;
-use crate::services::{OWN, Outcome};
+use state::edge::services::{OWN, Outcome};
 
 /// The time for which the gathered data is valid.
 const TERMS: Terms =

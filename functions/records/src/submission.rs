@@ -19,6 +19,7 @@ use state::identity::is_id;
 use state::wire::entry::{Alert, Delivery, Overdue, Record, Rescore, Rescored, Score, ScoredWith, State, Superseded};
 use state::wire::evaluation::Evaluation;
 use state::wire::idempotency::{self, Remembered};
+use state::wire::sealed::Opener;
 use state::{alerts, names};
 
 use crate::config::Config;
@@ -119,7 +120,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     principal.asks(Whose::default().id(id));
     let id = &SubmissionId::from(id);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
+    let record = Opener::new(&config.ring).submission(&store, id).await.map_err(|error| unavailable(&error))?;
     if let Some(it) = record.as_ref().map(|record| &record.submission) {
         principal.asks(Whose::at(&it.study_id, &it.site_id).subject(it.subject.as_str()));
     }

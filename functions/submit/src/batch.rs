@@ -26,8 +26,9 @@ use state::edge::auth::{Action, Principal};
 use state::edge::problem::{FindingShape, Problem, STUDY_ERASING};
 use state::edge::refusal_log;
 use state::identity;
-use state::queue::{self, Enqueued};
+use state::queue::{self, Enqueued, UNCOMPARED};
 use state::settings::Settings;
+use state::settings::studies::Own;
 
 use crate::attribution::Attribution;
 use crate::config::Config;
@@ -168,7 +169,9 @@ impl Batch {
     async fn prepare(&self, row: &Row) -> Result<Ready, Unread> {
         let read = row::read(&self.config, &self.settings, row, self.now).await?;
         let accepted = covered(&self.principal, read)?;
-        let policy = crate::policy(&self.config, &self.settings).await.map_err(|_| Unread::Unavailable)?;
+        let own = Own::recent(&self.config.redis, &accepted.envelope.study_id).await;
+        let own = own.map_err(|_| Unread::Unavailable)?;
+        let policy = crate::policy(&self.config, &self.settings, &own).await.map_err(|_| Unread::Unavailable)?;
         accepted
             .into_submission(&self.config, policy.as_deref(), &self.principal, &self.trace, self.now, None)
             .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")].into())
@@ -178,12 +181,19 @@ impl Batch {
     fn settle(&mut self, chunk: Vec<Prepared>, sent: Result<Vec<Enqueued>, End>) -> Result<(), End> {
         let mut end = Ok(());
         for (prepared, enqueued) in chunk.into_iter().zip(sent?) {
-            let Ready { id, removed, .. } = prepared.ready;
+            let Ready { id, removed, scope, kind, .. } = prepared.ready;
             let outcome = match enqueued {
                 Enqueued::Queued => Outcome::Accepted { id, removed },
                 Enqueued::Duplicate(first) => Outcome::Duplicate { id: identity::received_at(&id, first) },
                 Enqueued::Conflict(first) => {
                     Outcome::Conflict { id: identity::received_at(&id, first), first: first.rfc3339() }
+                }
+                Enqueued::NotTaken(why) => {
+                    let mut place = Attribution::default();
+                    place.of_scope(&scope, kind);
+                    place.count_row(&self.config.redis);
+                    let finding = Finding::new(why.pointer(), Code::Forbidden, why.reason());
+                    Outcome::Rejected { findings: vec![finding], more: 0 }
                 }
                 Enqueued::Full => {
                     end = Err(End::Capacity);
@@ -402,6 +412,8 @@ async fn send(config: &Config, key: &KeyId, deadline: Deadline, chunk: &[Prepare
             flow: &ready.flow,
             cost: ready.cost,
             payload: &ready.payload,
+            written_ms: ready.written_ms,
+            own: UNCOMPARED,
             amends: None,
         })
         .collect();

@@ -7,7 +7,7 @@ use platform::redis::Redis;
 use platform::variables::{Faults, Reader, once};
 use state::edge::auth::Keys;
 use state::health::same_key;
-use state::identity::{IdentityKey, PseudonymKey};
+use state::identity::{KeyRing, PseudonymKey};
 use state::queue::Door;
 use state::queue::rate_limit::Limits;
 use state::variables;
@@ -16,7 +16,8 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
     pub(crate) pseudonyms: PseudonymKey,
-    pub(crate) identities: IdentityKey,
+    /// The keys of identities and of subjects' keys.
+    pub(crate) ring: Rc<KeyRing>,
     pub(crate) door: Door,
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         pseudonyms: PseudonymKey::new(same_key::pseudonym_key(reader, &redis).await),
         redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
-        identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         door: Door::new(
             reader.read(&variables::QUEUE_CAPACITY).await,
             reader.read(&variables::QUEUE_CAPACITY_PER_KEY).await,
@@ -44,6 +45,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
                 per_key: reader.read(&variables::RATE_PER_KEY).await,
                 per_site: reader.read(&variables::RATE_PER_SITE).await,
             },
+            reader.read(&variables::UNKNOWN_STUDIES).await,
         ),
     }
 }

@@ -129,7 +129,13 @@ fn document(id: &'static str, path: &'static str, summary: &'static str) -> Oper
         .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
         .with(LOCATION)
         .with(PREFERENCE_APPLIED)
-        .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests])
+        .refuses(&[
+            Refusal::RequestTimedOut,
+            Refusal::Conflict,
+            Refusal::Gone,
+            Refusal::TooManyRequests,
+            Refusal::NotTaken,
+        ])
 }
 
 /// The query of a search for responses.

@@ -143,6 +143,8 @@ pub(crate) struct Ready {
     pub(crate) cost: usize,
     pub(crate) subject: Pseudonym,
     pub(crate) payload: String,
+    /// When the sender says that it was written, milliseconds.
+    pub(crate) written_ms: i64,
     /// The number of identifiers that were removed, by class.
     pub(crate) removed: BTreeMap<String, u32>,
     pub(crate) amends: Option<SubmissionId>,
@@ -169,7 +171,7 @@ impl Accepted {
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let patient = Patient { study, site, system: patient_system.as_deref(), id: envelope.patient_id.as_str() };
         let subject = config.pseudonyms.pseudonym(&patient);
-        let sealed = config.identities.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
+        let sealed = config.ring.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = instrument.as_deref();
         let authored_at = envelope.authored_at.rfc3339();
@@ -270,8 +272,8 @@ impl Accepted {
         };
         let payload = fresh.line().map_err(|_| unavailable())?;
         let (flow, cost) = (names::flow(&principal.id, study, site), queue::cost(&payload, &kept));
-        let amends = envelope.amends.map(|it| it.submission_id);
-        Ok(Ready { id, record, scope, kind, flow, cost, subject, payload, removed, amends })
+        let (written_ms, amends) = (written_at.millis(), envelope.amends.map(|it| it.submission_id));
+        Ok(Ready { id, record, scope, kind, flow, cost, subject, payload, written_ms, removed, amends })
     }
 }
 

@@ -7,12 +7,14 @@ use domain::Timestamp;
 use domain::fhir::response::{Response, Scope};
 use domain::ids::{SiteId, StudyId};
 use domain::intake::Shape;
+use domain::patient_systems::PatientSystems;
 use domain::reading::{Json, Limits};
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Principal;
 use state::edge::fhir::outcome;
 use state::edge::problem::Problem;
 use state::settings::Settings;
+use state::settings::studies::Own;
 
 use crate::config::Config;
 use crate::document::{self, Accepted, Known};
@@ -49,11 +51,23 @@ pub(crate) async fn read(
     };
     let systems = crate::patient_systems(config, settings).await?;
     let (study, site) = (principal.study().map(StudyId::as_str), principal.site().map(SiteId::as_str));
-    let scope = Scope { study, site, systems: systems.as_deref() };
-    let mut translation = response.translate(instrument.as_deref(), scope);
-    let document = Json { value: translation.take_document(), faults: Vec::new(), halves };
-    let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
-    let mut accepted = match translation.settle(read) {
+    let translate = |systems: Option<&PatientSystems>| {
+        let scope = Scope { study, site, systems };
+        let mut translation = Response::open(&resource).translate(instrument.as_deref(), scope);
+        let document = Json { value: translation.take_document(), faults: Vec::new(), halves };
+        let known = Known { shape: Shape::Response, instrument: instrument.clone() };
+        let read = translation.settle(known.check(document, idempotency_key.clone(), now));
+        (translation, read)
+    };
+    let (mut translation, mut read) = translate(systems.as_deref());
+    // Whether the study has systems of its own is known when it is read which study it is.
+    if let Ok(accepted) = &read {
+        let own = Own::known(&accepted.envelope.study_id);
+        if let Some(systems) = own.section().map_err(|error| crate::unread(&error))? {
+            (translation, read) = translate(Some(&*systems));
+        }
+    }
+    let mut accepted = match read {
         Ok(accepted) if repeated.is_empty() => accepted,
         read => return Err(Problem::invalid([repeated, read.err().unwrap_or_default()].concat())),
     };

@@ -48,6 +48,7 @@ use state::edge::serve::Described;
 use state::identity;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
+use state::settings::studies::Own;
 use state::subjects::links;
 use state::wire::idempotency;
 
@@ -227,7 +228,9 @@ async fn one_round(
         .inspect_err(|_| place.of_key(principal))?;
     let random = (!accepted.is_named()).then(clock::random_bits);
     let amended_at = accepted.amended_at.clone();
-    let policy = policy(config, settings).await?;
+    let study = accepted.envelope.study_id.clone();
+    let own = Own::known(&study);
+    let policy = policy(config, settings, &own).await?;
     let ready = accepted.into_submission(config, policy.as_deref(), principal, &sent.trace, *now, random)?;
     let subjects = match ready.amends {
         Some(_) => Box::pin(amendable(config, principal, &ready)).await?,
@@ -241,6 +244,8 @@ async fn one_round(
         flow: &ready.flow,
         cost: ready.cost,
         payload: &ready.payload,
+        written_ms: ready.written_ms,
+        own: own.revision(),
         amends: ready.amends.as_ref().map(|id| queue::Amends { id, subjects: &subjects }),
     };
     let enqueued = config.door.enqueue_one(&config.redis, &principal.id, settings.revision(), submission).await;
@@ -254,7 +259,15 @@ async fn one_round(
             let id = identity::received_at(&ready.id, first);
             Ok(Some(accepted_reply(id.as_str(), &ready.removed, sent.minimal)))
         }
-        Enqueued::Stale => Ok(None),
+        Enqueued::Stale => {
+            // What is stale are the settings of all, or those of the study; the caller looks for the former.
+            Box::pin(Own::in_force(&config.redis, &study)).await.map_err(|error| unread(&error))?;
+            Ok(None)
+        }
+        Enqueued::NotTaken(why) => {
+            place.of_scope(&ready.scope, ready.kind);
+            Err(Problem::new(ProblemType::NotTaken, why.reason()))
+        }
         Enqueued::Conflict(first) => {
             let detail = format!("another content was received under this id at {}", first.rfc3339());
             Err(Problem::new(ProblemType::Conflict, detail))
@@ -308,9 +321,9 @@ async fn instrument(
     settings.instrument(&config.redis, id, None).await.map_err(|error| unread(&error))
 }
 
-/// The de-identification policy of studies that keep less than the default. The door asks for it only here.
-async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy>>, Problem> {
-    settings.document(&config.redis).await.map_err(|error| unread(&error))
+/// The de-identification policy in force for a study that may keep less than the default. The door asks for it only here.
+async fn policy(config: &Config, settings: &Settings, own: &Own) -> Result<Option<Rc<Policy>>, Problem> {
+    own.document(&config.redis, settings).await.map_err(|error| unread(&error))
 }
 
 /// The systems that assign the patient ids of sites, by these settings.

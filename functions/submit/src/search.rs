@@ -30,8 +30,9 @@ use state::names;
 use state::settings::Settings;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{State, Subject, Submission};
+use state::wire::entry::{State, Subject};
 use state::wire::resource;
+use state::wire::sealed::{Opener, StoredSubmission};
 
 use crate::config::Config;
 use crate::fhir;
@@ -55,7 +56,7 @@ struct Asked {
 #[derive(Deserialize)]
 struct Record {
     state: State,
-    submission: Submission,
+    submission: StoredSubmission,
 }
 
 /// The place of the search, and the end of the page before.
@@ -102,7 +103,8 @@ async fn page(
     let find = async {
         let store = Store::open().await?;
         let settings = Settings::in_force(&config.redis).await?;
-        let search = Search { redis: &config.redis, store, settings, principal, asked: &asked };
+        let opener = Opener::new(&config.ring);
+        let search = Search { redis: &config.redis, store, opener, settings, principal, asked: &asked };
         match &asked.source {
             Source::Study(study, after) => {
                 let whose = Whose::default().study(study.as_str());
@@ -153,6 +155,7 @@ fn asked(query: &str, principal: &Principal) -> Result<(Asked, usize), Problem> 
 struct Search<'a> {
     redis: &'a Redis,
     store: Store,
+    opener: Opener,
     settings: Settings,
     principal: &'a Principal,
     asked: &'a Asked,
@@ -187,7 +190,7 @@ impl Search<'_> {
                         if page.is_full() {
                             return Ok(Some(after.to_string()));
                         }
-                        self.show(&record, page).await?;
+                        self.show(record, page).await?;
                     }
                     after = *at;
                 }
@@ -227,7 +230,7 @@ impl Search<'_> {
                     if page.is_full() {
                         return Ok(after.as_ref().map(Listed::cursor));
                     }
-                    self.show(&record, page).await?;
+                    self.show(record, page).await?;
                 }
                 after = Some(one);
             }
@@ -264,11 +267,14 @@ impl Search<'_> {
             && self.asked.updated.contain(&it.received_at)
     }
 
-    async fn show(&self, record: &Record, page: &mut Searchset) -> Result<(), Error> {
+    async fn show(&self, record: Record, page: &mut Searchset) -> Result<(), Error> {
         let Some(id) = &record.submission.instrument else { return Ok(()) };
         let version = record.submission.instrument_version.as_deref();
         if let Some(instrument) = self.settings.instrument(self.redis, id.as_str(), version).await? {
-            page.push(&resource::response(&record.submission, &instrument));
+            // Without the keys of its subject it is being erased.
+            if let Some(content) = self.opener.content(&self.store, &record.submission).await? {
+                page.push(&resource::response(&record.submission.map(|_| content), &instrument));
+            }
         }
         Ok(())
     }

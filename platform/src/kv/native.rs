@@ -14,7 +14,7 @@ mod file;
 mod server;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use file::File;
@@ -102,6 +102,19 @@ impl Batches {
         }
     }
 
+    /// The values of those keys that have one.
+    pub(super) fn get(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let pair = |key: &String, value: Option<Vec<u8>>| value.map(|value| (key.clone(), value));
+        match &*self.0 {
+            Backend::File(file) => keys
+                .iter()
+                .filter_map(|key| file.get(key).map(|value| pair(key, value)).transpose())
+                .collect::<Result<_, _>>()
+                .map_err(unavailable),
+            Backend::Server(server) => server.borrow_mut().read(keys).map_err(unavailable),
+        }
+    }
+
     pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
         match &*self.0 {
             Backend::File(file) => file.delete(keys).map_err(unavailable),
@@ -120,6 +133,54 @@ pub fn replace_each(replacements: &[Replacement]) -> Result<Vec<bool>, Error> {
         Backend::File(file) => file.replace(replacements).map_err(unavailable),
         Backend::Server(server) => server.borrow_mut().replace(replacements).map_err(unavailable),
     }
+}
+
+/// Writes the file anew, so that nothing that was deleted is in it or in its journal. A Redis is asked otherwise.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when the store does not do it; [`Kind::Refused`] when it is no file.
+pub fn scrub() -> Result<(), Error> {
+    match &*opened()? {
+        Backend::File(file) => file.scrub(),
+        Backend::Server(_) => Err(no_file()),
+    }
+}
+
+/// The records that a copy has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// All.
+    All,
+    /// Those whose keys do not begin so.
+    Without(&'a str),
+    /// Those whose keys begin so.
+    Only(&'a str),
+}
+
+/// Copies a part of the store's file into a new file, as it is at one moment.
+///
+/// # Errors
+/// [`Kind::Refused`] when the store is no file; [`Kind::Unavailable`] when it cannot be copied.
+pub fn copy_to(file: &Path, part: Part<'_>) -> Result<(), Error> {
+    match &*opened()? {
+        Backend::File(store) => store.copy_to(file, part).map_err(unavailable),
+        Backend::Server(_) => Err(no_file()),
+    }
+}
+
+/// Adds the records of another file whose keys begin so, as far as the store does not have them. Gives how many.
+///
+/// # Errors
+/// [`Kind::Refused`] when the store is no file; [`Kind::Unavailable`] when one of the files cannot be used.
+pub fn add_from(file: &Path, prefix: &str) -> Result<usize, Error> {
+    match &*opened()? {
+        Backend::File(store) => store.add_from(file, prefix).map_err(unavailable),
+        Backend::Server(_) => Err(no_file()),
+    }
+}
+
+fn no_file() -> Error {
+    Error::new("key-value", Kind::Refused, "the store is no file")
 }
 
 /// The records whose keys begin alike, page by page.

@@ -36,6 +36,12 @@ impl Batches {
         batch::set_many(&self.0, records).map_err(|error| unavailable(debug(&error)))
     }
 
+    /// The values of those keys that have one.
+    pub(super) fn get(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let found = batch::get_many(&self.0, keys).map_err(|error| unavailable(debug(&error)))?;
+        Ok(found.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    }
+
     pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
         batch::delete_many(&self.0, keys).map_err(|error| unavailable(debug(&error)))
     }

@@ -138,7 +138,7 @@ fn issue_code(kind: ProblemType) -> &'static str {
     match kind {
         ProblemType::Malformed => "structure",
         ProblemType::Unauthenticated => "login",
-        ProblemType::Forbidden | ProblemType::SignatureRequired => "forbidden",
+        ProblemType::Forbidden | ProblemType::SignatureRequired | ProblemType::NotTaken => "forbidden",
         ProblemType::NotFound => "not-found",
         ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => "not-supported",
         ProblemType::RequestTimedOut | ProblemType::DeadlinePassed => "timeout",

@@ -19,6 +19,8 @@ pub enum ProblemType {
     Forbidden,
     /// The person must authenticate again to sign this.
     SignatureRequired,
+    /// The study or the site does not take this in.
+    NotTaken,
     /// It does not exist, or this key may not see it.
     NotFound,
     /// The path supports other methods only.
@@ -59,6 +61,7 @@ impl ProblemType {
             ProblemType::Unauthenticated => ("unauthenticated", 401, "A valid key is needed"),
             ProblemType::Forbidden => ("forbidden", 403, "The key does not allow this"),
             ProblemType::SignatureRequired => ("signature-required", 403, "It must be signed"),
+            ProblemType::NotTaken => ("not-taken", 403, "The study does not take it in"),
             ProblemType::NotFound => ("not-found", 404, "There is nothing here"),
             ProblemType::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
             ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
@@ -232,7 +235,7 @@ impl Problem {
     pub fn outcome(&self) -> Option<&'static str> {
         match self.kind {
             ProblemType::Unauthenticated => Some("unauthenticated"),
-            ProblemType::Forbidden => Some("forbidden"),
+            ProblemType::Forbidden | ProblemType::NotTaken => Some("forbidden"),
             ProblemType::TooManyRequests => Some("limited"),
             ProblemType::Malformed | ProblemType::UnsupportedMediaType | ProblemType::Invalid => Some("rejected"),
             ProblemType::TooLarge => Some("oversized"),

@@ -7,7 +7,7 @@ use platform::redis::Redis;
 use platform::{Error, log};
 
 use crate::edge::problem::{Problem, ProblemType};
-use crate::settings::{self, Changed};
+use crate::settings::{self, Changed, Version};
 
 /// The header with the reason of a change; it goes into the audit chain.
 const REASON: &str = "x-change-reason";
@@ -97,6 +97,33 @@ pub async fn not_held(redis: &Redis, study: &StudyId) -> Result<(), Problem> {
         Ok(false) => Ok(()),
         Ok(true) => Err(Problem::study_held()),
         Err(error) => Err(unavailable(&error)),
+    }
+}
+
+/// The entity tag of a version.
+pub fn tag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+/// Checks that the version in force is the one that the sender saw last, by `If-Match` or `If-None-Match: *`.
+///
+/// # Errors
+/// 412 when it is another one, 428 when the sender named none.
+pub fn replaces(current: Option<&Version>, expected: Option<&str>, unseen: bool) -> Result<(), Problem> {
+    let failed = |detail: &str| Err(Problem::new(ProblemType::PreconditionFailed, detail));
+    match (current, expected) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => failed("there is no such document yet"),
+        (Some(_), None) if unseen => failed("there is such a document already"),
+        (Some(_), None) => {
+            let detail = "send If-Match with the ETag of the version that is replaced";
+            Err(Problem::new(ProblemType::PreconditionRequired, detail))
+        }
+        (Some(current), Some(expected)) => {
+            let own = tag(current.version);
+            let matches = expected.split(',').map(str::trim).any(|given| given == own || given == "*");
+            if matches { Ok(()) } else { failed("another version is in force, read it first") }
+        }
     }
 }
 

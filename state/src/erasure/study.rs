@@ -67,9 +67,13 @@ pub struct StudyErasure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     pub erased_at: Option<String>,
-    /// Whether the disk of Redis may still have it: `pending` until its append-only file is rewritten.
+    /// Whether the files of Redis and of the store may still have it: `pending` until `vigilctl scrub` has cleared them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
+    /// When they were cleared, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub cleared_at: Option<String>,
 }
 
 impl StudyErasure {
@@ -88,6 +92,7 @@ impl StudyErasure {
             left: None,
             erased_at: None,
             disk: None,
+            cleared_at: None,
         }
     }
 

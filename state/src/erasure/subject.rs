@@ -1,7 +1,8 @@
 //! The erasure of a subject: how far it is, and the certificate at its end.
 //!
-//! Guarantee: the certificate is written in one transaction with the removal of the sealed identity, so a subject whose
-//! certificate stands is erased. An erasure that broke off is continued by the next call, with the same time, actor and
+//! Guarantee: its keys are destroyed first ([`destroy_keys`]), which makes copies of its contents and its identity
+//! unreadable wherever they are. The certificate is written in one transaction with the removal of the sealed identity, so a
+//! subject whose certificate stands is erased. An erasure that broke off is continued by the next call, with the same time, actor and
 //! reason. Nothing is counted twice.
 //!
 //! Mechanism: a hash in Redis says that the erasure has begun, and counts. What is erased leaves the subject's lists in
@@ -15,7 +16,7 @@ use domain::ids::{KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
 use domain::schema::{Name, Time};
 use platform::Error;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, integer, nothing, number, string, text, unexpected};
+use platform::redis::{Redis, integer, nothing, number, string, text, unexpected, whole};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
@@ -23,6 +24,8 @@ use crate::audit::{self, Action, Change};
 use crate::names::{self, Queue};
 use crate::wire::entry::Subject;
 
+/// The number of destructions of keys of which workers can learn.
+const REMEMBERED: u32 = 10_000;
 /// The number of entries of a queue that one script looks at.
 const PAGE: u32 = 500;
 
@@ -45,12 +48,15 @@ pub struct Begun {
 pub struct Progress {
     /// When, by whom and why.
     pub begun: Begun,
-    /// When it began by the clock of Redis, milliseconds since the epoch.
+    /// What came in before this time, by the clock of Redis, is waited for: when it began, or when the subject's keys were
+    /// destroyed last. Milliseconds since the epoch.
     pub began_ms: i64,
     /// The number of submissions that are erased.
     pub submissions: u64,
     /// The number of analyses that are erased.
     pub analyses: u64,
+    /// Whether the keys of the subject were destroyed.
+    pub keys_destroyed: bool,
 }
 
 /// The state of a subject that is erased.
@@ -62,13 +68,15 @@ pub enum Erased {
     Erased,
 }
 
-/// The progress of an erasure on the disk of Redis.
+/// The progress of an erasure on the disks of Redis and of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Disk {
-    /// Its append-only file may have what was erased until it is rewritten.
+    /// Their files may have what was erased until `vigilctl scrub` has cleared them.
     Pending,
+    /// They were cleared since.
+    Cleared,
 }
 
 /// The certificate that a subject is erased, at `subject/<pseudonym>/erased`.
@@ -100,8 +108,12 @@ pub struct Certificate {
     pub identity: bool,
     /// Why, without the identities that were found in it.
     pub reason: String,
-    /// Whether the disk of Redis may still have it: `pending` until its append-only file is rewritten.
+    /// Whether the files of Redis and of the store may still have it: `pending` until `vigilctl scrub` has cleared them.
     pub disk: Disk,
+    /// When they were cleared, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    pub cleared_at: Option<String>,
 }
 
 /// A list of a subject from which erased things are taken.
@@ -128,6 +140,13 @@ script! {
 }
 
 script! {
+    DestroyScript<'a> = "erasure/destroy.lua",
+    keys { progress: String, destroyed: &'static str, pinned: String }
+    args { subject: &'a str, remembered: u32 }
+    reply i64, by whole
+}
+
+script! {
     TookScript<'a> = "erasure/took.lua",
     keys { list: String, progress: String }
     args { member: &'a str, counter: &'static str }
@@ -149,13 +168,14 @@ script! {
 }
 
 fn progress(reply: &[RedisResult]) -> Option<Progress> {
-    let [begun, began, submissions, analyses] = reply else { return None };
+    let [begun, began, submissions, analyses, destroyed] = reply else { return None };
     let count = |count: &RedisResult| integer(count)?.try_into().ok();
     Some(Progress {
         begun: serde_json::from_str(&string(begun)?).ok()?,
         began_ms: integer(began)?,
         submissions: count(submissions)?,
         analyses: count(analyses)?,
+        keys_destroyed: integer(destroyed)? == 1,
     })
 }
 
@@ -182,6 +202,42 @@ pub async fn standing(redis: &Redis, store: &Store, subject: &Subject) -> Result
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
 pub async fn begin(redis: &Redis, subject: &Pseudonym, begun: &Begun) -> Result<Progress, Error> {
     BeginScript { progress: names::erasing(subject), begun: kv::json(begun)? }.run(redis).await
+}
+
+/// Whether a subject has keys.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn has_keys(store: &Store, subject: &Pseudonym) -> Result<bool, Error> {
+    Ok(store.bytes(&names::subject_keys(subject)).await?.is_some())
+}
+
+/// Destroys the keys of a subject: what they sealed opens nowhere any more. If documents come in meanwhile, workers make new
+/// ones, and a later call destroys those. Workers that have destroyed keys in memory learn of it before they end anything.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn destroy_keys(
+    redis: &Redis,
+    store: &Store,
+    subject: &Pseudonym,
+    progress: &mut Progress,
+) -> Result<(), Error> {
+    if progress.keys_destroyed && !has_keys(store, subject).await? {
+        return Ok(());
+    }
+    kv::remove_all(&[names::subject_keys(subject)])?;
+    progress.began_ms = DestroyScript {
+        progress: names::erasing(subject),
+        destroyed: names::KEYS_DESTROYED,
+        pinned: names::pinned(subject.as_str()),
+        subject: subject.as_str(),
+        remembered: REMEMBERED,
+    }
+    .run(redis)
+    .await?;
+    progress.keys_destroyed = true;
+    Ok(())
 }
 
 /// Takes something that is erased off a list of its subject, where it is stored as this member, and counts it.
@@ -289,6 +345,7 @@ pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun)
         identity: true,
         reason: begun.reason,
         disk: Disk::Pending,
+        cleared_at: None,
     };
     batch.put(entity, &forgotten(subject))?;
     batch.put(names::subject_erased(&pseudonym), &certificate)?;
@@ -386,8 +443,9 @@ mod tests {
             meaning: None,
         };
         let text = |text: &str| RedisResult::Binary(text.as_bytes().to_vec());
-        let reply = [text(&kv::json(&begun).unwrap()), text("1772409600000"), text("7"), text("0")];
-        let expected = Progress { begun, began_ms: 1_772_409_600_000, submissions: 7, analyses: 0 };
+        let reply = [text(&kv::json(&begun).unwrap()), text("1772409600000"), text("7"), text("0"), text("1")];
+        let expected =
+            Progress { begun, began_ms: 1_772_409_600_000, submissions: 7, analyses: 0, keys_destroyed: true };
         assert_eq!(progress(&reply), Some(expected));
         assert_eq!((progress(&reply[..3]), progress(&[])), (None, None));
         assert_eq!(waits(&[text("1-0"), RedisResult::Int64(2)]), Some(("1-0".to_owned(), 2)));

@@ -122,6 +122,8 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         flow: &names::flow(&entry.submission.key, &entry.submission.study_id, &entry.submission.site_id),
         cost: payload.len(),
         payload: &payload,
+        written_ms: now.millis(),
+        own: "",
         amends: None,
     };
     let outcome = door.enqueue(redis, &KeyId::default(), "", &[probe]).await?.pop();

@@ -5,7 +5,8 @@ use domain::ids::{Pseudonym, StudyId};
 /// Erasures: a hash, submission to its erasure.
 pub const ERASED: &str = "{vigil}:erased";
 
-/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions` and `analyses`.
+/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions`,
+/// `analyses` and `keys`.
 pub fn erasing(subject: &Pseudonym) -> String {
     ["{vigil}:erasing:", subject.as_str()].concat()
 }

@@ -12,6 +12,7 @@ use spin_sdk::redis::{RedisParameter, RedisResult};
 use crate::names::{self, Queue};
 use crate::queue::flows::BEFORE;
 use crate::queue::rate_limit::Limits;
+use crate::queue::taken::{NotTaken, written};
 use crate::queue::{BELL, CLOCK, SEPARATOR};
 use crate::wire::idempotency;
 
@@ -34,6 +35,10 @@ pub struct Submission<'a> {
     pub cost: usize,
     /// The entry: one line.
     pub payload: &'a str,
+    /// When it was written, milliseconds.
+    pub written_ms: i64,
+    /// The revision of its study's own settings by which it was checked, or [`UNCOMPARED`].
+    pub own: &'a str,
     /// The earlier submission that this one replaces.
     pub amends: Option<Amends<'a>>,
 }
@@ -94,6 +99,8 @@ pub enum Enqueued {
     Erasing,
     /// It exceeded a rate limit; nothing was written. It may be sent again after so many seconds.
     Limited(u32),
+    /// Its study does not take it in; nothing was written.
+    NotTaken(NotTaken),
 }
 
 /// The way in to the scorer's queue.
@@ -102,27 +109,31 @@ pub struct Door {
     script: Composed,
     /// For many that are new.
     new: Composed,
+    /// Whether studies would take documents in.
+    pub(super) taken: Composed,
     limited: bool,
 }
 
 impl Door {
-    /// Limits the stream to `capacity` submissions, and each API key to `quota` waiting submissions.
-    pub fn new(capacity: u64, quota: u64, limits: &Limits) -> Self {
-        Self::counting(capacity, quota, limits, names::STATS, false)
+    /// Limits the stream to `capacity` submissions, and each API key to `quota` waiting submissions. `known_only` refuses
+    /// submissions for studies without a document.
+    pub fn new(capacity: u64, quota: u64, limits: &Limits, known_only: bool) -> Self {
+        Self::counting((capacity, quota), limits, names::STATS, false, known_only)
     }
 
     /// For Vigil's own submissions: they have no idempotency records, and they are counted in `stats`, apart from the
     /// others.
     pub(crate) fn apart(capacity: u64, stats: &'static str) -> Self {
-        Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, true)
+        Self::counting((capacity, u64::MAX >> 12), &Limits::default(), stats, true, false)
     }
 
-    fn counting(capacity: u64, quota: u64, limits: &Limits, stats: &str, apart: bool) -> Self {
+    fn counting((capacity, quota): (u64, u64), limits: &Limits, stats: &str, apart: bool, known_only: bool) -> Self {
         let queue = Queue::Score;
         let fixed = format!(
             "local BELL, CLOCK = '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
              local CAPACITY, QUOTA, STUDIES_ERASING = {capacity}, {quota}, '{}'\n\
-             local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
+             local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n\
+             local STUDY, REFUSES_UNKNOWN = '{}', {known_only}\n",
             queue.bell(),
             names::CLOCK,
             names::SETTINGS,
@@ -131,13 +142,17 @@ impl Door {
             BELL.as_millis(),
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
+            names::STUDY,
         );
-        let common = [BEFORE, &fixed, lua!("queue/door.lua"), &idempotency::lua(apart)].concat();
+        let studies = [&*idempotency::lua(apart), lua!("queue/taken.lua")].concat();
+        let taken = [&*fixed, &*studies, lua!("queue/would_take.lua")].concat();
+        let common = [BEFORE, &fixed, lua!("queue/door.lua"), &studies].concat();
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
             script: Composed::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
             new: Composed::new(common + lua!("queue/enqueue_new.lua")),
+            taken: Composed::new(taken),
             limited,
         }
     }
@@ -183,12 +198,15 @@ impl Door {
     /// Takes submissions in as few entries as possible: a submission in a shared entry costs a fraction of an entry.
     /// Works only if all are new, all have room and the revision is in force; else nothing is written.
     async fn all_new(&self, redis: &Redis, revision: &str, submissions: &[Submission<'_>]) -> Result<bool, Error> {
-        let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        let mut counters: BTreeMap<(&str, &str, &str), (u32, i64)> = BTreeMap::new();
         for one in submissions {
-            *counters.entry((one.scope, one.kind)).or_default() += 1;
+            let counter = counters.entry((one.scope, one.kind, one.own)).or_insert((0, i64::MIN));
+            *counter = (counter.0 + 1, counter.1.max(one.written_ms));
         }
-        let counters: Vec<(String, u32)> =
-            counters.into_iter().map(|((scope, kind), by)| (["accepted|", scope, "|", kind].concat(), by)).collect();
+        let counters = counters
+            .into_iter()
+            .map(|((scope, kind, own), (by, last))| (["accepted|", scope, "|", kind].concat(), by, written(last, own)));
+        let counters: Vec<(String, u32, String)> = counters.collect();
         let entries = shared(submissions);
         let mut records: BTreeMap<String, Vec<Given<'_>>> = BTreeMap::new();
         for one in submissions {
@@ -225,7 +243,7 @@ script! {
         entry_count: usize,
         sizes: Vec<usize>,
         records: Vec<Given<'a>>,
-        counters: Vec<(String, u32)>,
+        counters: Vec<(String, u32, String)>,
         entries: Vec<Shared<'a>>,
     }
     reply bool, by whether
@@ -267,13 +285,14 @@ impl Parameter for Buckets<'_> {
 }
 
 impl Parameter for Submission<'_> {
-    const COUNT: Option<usize> = Some(5);
+    const COUNT: Option<usize> = Some(6);
 
     fn add_to(&self, into: &mut Vec<RedisParameter>) {
         let suffix = ["|", self.scope, "|", self.kind].concat();
         let cost = text(self.cost.to_string());
         Given(self).add_to(into);
-        into.extend([text(suffix), text(self.flow), cost, text(self.payload)]);
+        let written = text(written(self.written_ms, self.own));
+        into.extend([text(suffix), written, text(self.flow), cost, text(self.payload)]);
     }
 }
 
@@ -350,6 +369,7 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
         "not-current" => Enqueued::NotCurrent,
         "stale" => Enqueued::Stale,
         "erasing" => Enqueued::Erasing,
+        "not-taken" => Enqueued::NotTaken(NotTaken::parse(&string(facts)?)?),
         "limited" => {
             let wait = u64::try_from(integer(facts)?).ok()?;
             Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
@@ -418,6 +438,8 @@ mod tests {
             flow,
             cost,
             payload: flow,
+            written_ms: 0,
+            own: "",
             amends: None,
         };
         let large = LARGEST_SHARED - 10;
@@ -445,6 +467,8 @@ mod tests {
         ] {
             assert_eq!(one(1, word, binary("x")), Some(vec![expected]), "{word}");
         }
+        assert_eq!(one(1, "not-taken", binary("study-draft")), Some(vec![Enqueued::NotTaken(NotTaken::Draft)]));
+        assert_eq!(one(1, "not-taken", binary("stale")), None);
         assert_eq!(one(1, "limited", RedisResult::Int64(0)), Some(vec![Enqueued::Limited(1)]));
         assert_eq!(one(1, "limited", RedisResult::Int64(-1)), None);
         assert_eq!(one(0, "full", binary("")), None);

@@ -1,19 +1,22 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
 -- Before this stand STATS, SETTINGS and STUDIES_ERASING (keys), flows.lua, count.lua, door.lua, which defines `room`,
--- `quota`, `ring` and `is_erasing`, idempotency.lua, and with limits limits.lua, which defines `limit`.
+-- `quota`, `ring` and `is_erasing`, idempotency.lua, taken.lua, which defines `not_taken`, and with limits limits.lua,
+-- which defines `limit`.
 -- KEYS  the hash of each submission's idempotency record; with limits the bucket of the key, then the bucket of the site
 --       of each submission; for an amendment, which comes alone, at the end the hash of the amended one's record and its
 --       superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the amended one's id
+--       idempotency record, stats suffix, when it was written and the revision of its study's own settings (taken.lua),
+--       flow, cost, payload; for an amendment at the end the amended one's id
 --       as bytes, the subjects, as idempotency records name them, whose submissions it may replace, and its own id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first record | 'conflict', first record | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
---       | 'stale': other settings are in force | 'erasing': the study is being erased
+--       | 'stale': other settings are in force | 'erasing': the study is being erased | 'not-taken', why: its study does
+--       not take it in
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   local out = {0}
-  for number = 1, math.floor((#ARGV - 1) / 5) do
+  for number = 1, math.floor((#ARGV - 1) / 6) do
     out[#out + 1], out[#out + 2], out[#out + 3] = number, 'stale', ''
   end
   return out
@@ -21,15 +24,15 @@ end
 -- Studies are erased seldom: one look for all.
 local studies_erasing = redis.call('EXISTS', STUDIES_ERASING) == 1
 -- The common case: one submission, new, with room.
-if #ARGV == 6 and not limit and not studies_erasing and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
-  and remember(KEYS[1], idempotency(ARGV[2])) then
-  local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
+if #ARGV == 7 and not limit and not studies_erasing and room() > 0 and quota(string.match(ARGV[5], '^[^|]*')) > 0
+  and not not_taken(ARGV[3], ARGV[4]) and remember(KEYS[1], idempotency(ARGV[2])) then
+  local entry = append('score', ARGV[5], ARGV[7], ARGV[6], 1)
   tally(STATS, 'accepted' .. ARGV[3], 1)
   ring(entry)
   return {1}
 end
-local count = math.floor((#ARGV - 1) / 5)
-local amends = #ARGV - 1 > 5 * count
+local count = math.floor((#ARGV - 1) / 6)
+local amends = #ARGV - 1 > 6 * count
 local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
@@ -56,11 +59,12 @@ local function refused(record)
 end
 
 for number = 1, count do
-  local key, given, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
+  local key, given, suffix, written, flow, cost = KEYS[number], unpack(ARGV, 6 * number - 4, 6 * number)
   local field, record = idempotency(given)
   local open = taken < room
   local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
+  local why = not_taken(suffix, written)
   if studies_erasing and is_erasing(flow) then
     outcome = 'erasing'
   elseif limit then
@@ -70,7 +74,11 @@ for number = 1, count do
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not outcome and not first and (amends or limit or not within or not remember(key, field, record)) then
+  elseif outcome then
+    -- It is erasing.
+  elseif why == 'stale' then
+    outcome, first = why, false
+  elseif not first and (why or amends or limit or not within or not remember(key, field, record)) then
     first = redis.call('HGET', key, field)
   end
   if first then
@@ -82,6 +90,8 @@ for number = 1, count do
       counts[counter] = (counts[counter] or 0) + 1
       if take then take() end
     end
+  elseif not outcome and why then
+    outcome, facts = 'not-taken', why
   elseif not outcome and amends then
     outcome = refused(record)
   end
@@ -96,7 +106,7 @@ for number = 1, count do
       if amends then redis.call('SET', KEYS[#KEYS], ARGV[#ARGV]) end
       if take then take() end
     end
-    last = append('score', flow, ARGV[5 * number + 1], cost, 1)
+    last = append('score', flow, ARGV[6 * number + 1], cost, 1)
     taken = taken + 1
     local counter = 'accepted' .. suffix
     counts[counter] = (counts[counter] or 0) + 1

@@ -43,6 +43,8 @@ struct Waiting {
     flow: String,
     cost: usize,
     payload: String,
+    written_ms: i64,
+    own: String,
     outcome: Outcome,
     _bell: StreamWriter<u8>,
 }
@@ -96,6 +98,8 @@ impl Waiting {
             flow: submission.flow.to_owned(),
             cost: submission.cost,
             payload: submission.payload.to_owned(),
+            written_ms: submission.written_ms,
+            own: submission.own.to_owned(),
             outcome: Rc::clone(&outcome),
             _bell: bell,
         };
@@ -114,8 +118,8 @@ impl Waiting {
     }
 
     fn submission(&self) -> Submission<'_> {
-        let Waiting { id, record, scope, kind, flow, cost, payload, .. } = self;
-        Submission { id, record, scope, kind, flow, cost: *cost, payload, amends: None }
+        let Waiting { id, record, scope, kind, flow, cost, payload, written_ms, own, .. } = self;
+        Submission { id, record, scope, kind, flow, cost: *cost, payload, written_ms: *written_ms, own, amends: None }
     }
 }
 

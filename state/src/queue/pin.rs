@@ -20,9 +20,9 @@ use crate::queue::holder::{Holder, LEASE, declared_dead};
 /// The time for which a decision is kept if nobody ends its entry: longer than a worker may be stopped.
 const KEPT: Duration = Duration::from_hours(24);
 /// The most decisions in one script.
-const MOST: usize = 256;
+const MOST: usize = 1024;
 
-/// Pins decisions, each under the id of its submission or entry. Returns for each the decision that stands, if it is
+/// Pins decisions, each under the id of its submission, subject or entry. Returns for each the decision that stands, if it is
 /// another one.
 ///
 /// # Errors

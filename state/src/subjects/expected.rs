@@ -12,7 +12,7 @@ use crate::wire::entry::Submission;
 use crate::wire::queued::{Check, ScoreEntry};
 
 /// The expected instrument or diary that a submission counts for; none if it counts for none.
-pub fn what(submission: &Submission) -> Option<&str> {
+pub fn what<C>(submission: &Submission<C>) -> Option<&str> {
     match (&submission.amends, &submission.instrument, submission.kind.as_str()) {
         // A correction shows nothing about when the next submission comes.
         (Some(_), _, _) => None,
@@ -24,8 +24,8 @@ pub fn what(submission: &Submission) -> Option<&str> {
 
 /// The look that is due after a submission, by the rules of its study, with the time of receipt and the time of the
 /// look; none if no submission is expected.
-pub fn after<'a>(
-    submission: &Submission,
+pub fn after<'a, C>(
+    submission: &Submission<C>,
     rules: impl FnOnce(&str) -> &'a [OverdueRule],
 ) -> Option<(Check, Timestamp, Timestamp)> {
     let what = what(submission)?;
@@ -38,7 +38,7 @@ pub fn after<'a>(
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
-pub async fn remove(redis: &Redis, submission: &Submission) -> Result<(), Error> {
+pub async fn remove<C>(redis: &Redis, submission: &Submission<C>) -> Result<(), Error> {
     let Some(what) = what(submission) else { return Ok(()) };
     let key = names::received(&submission.subject, what);
     redis.command("ZREM", vec![text(key), text(submission.submission_id.as_str())]).await.map(|_| ())

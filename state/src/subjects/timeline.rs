@@ -37,7 +37,7 @@ const SKEWED: &str = "skewed";
 
 impl<'a> Listed<&'a str> {
     /// The timeline entry of a submission; none if it does not say when it was written.
-    pub fn of(submission: &'a Submission) -> Option<Self> {
+    pub fn of<C>(submission: &'a Submission<C>) -> Option<Self> {
         Some(Listed {
             at_ms: submission.placed_at()?.millis(),
             site: submission.site_id.as_str(),

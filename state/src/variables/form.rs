@@ -50,3 +50,28 @@ impl Form for Label {
         format!("at most {} letters, digits, hyphens and dots", self.0)
     }
 }
+
+/// What becomes of submissions for studies that have no document: `allow` or `refuse`.
+#[derive(Debug, Clone, Copy)]
+pub struct UnknownStudies;
+
+impl Form for UnknownStudies {
+    /// Whether they are refused.
+    type Value = bool;
+
+    fn read(&self, text: &str) -> Option<bool> {
+        match text {
+            "allow" => Some(false),
+            "refuse" => Some(true),
+            _ => None,
+        }
+    }
+
+    fn rule(&self) -> String {
+        self.bounds()
+    }
+
+    fn bounds(&self) -> String {
+        "`allow` or `refuse`".to_owned()
+    }
+}

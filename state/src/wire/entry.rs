@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use crate::identity::Subject;
 use crate::names;
 pub use crate::wire::delivery::{Attempt, Attempts, Delivery, DeliveryState, Happened, failing};
 use crate::wire::evaluation::Evaluation;
@@ -95,24 +96,34 @@ impl<C> Submission<C> {
         Timestamp::parse(self.ordered_at.as_ref().unwrap_or(&self.authored_at))
     }
 
+    /// The same submission with another form of its content.
+    pub fn map<D>(self, content: impl FnOnce(C) -> D) -> Submission<D> {
+        Submission {
+            submission_id: self.submission_id,
+            study_id: self.study_id,
+            site_id: self.site_id,
+            subject: self.subject,
+            kind: self.kind,
+            instrument: self.instrument,
+            instrument_version: self.instrument_version,
+            parameters: self.parameters,
+            authored_at: self.authored_at,
+            received_at: self.received_at,
+            key: self.key,
+            hash: self.hash,
+            amends: self.amends,
+            amends_reason: self.amends_reason,
+            flags: self.flags,
+            removed: self.removed,
+            content: content(self.content),
+            ordered_at: self.ordered_at,
+        }
+    }
+
     /// Whether its clock was wrong. It is compared with those before it, and none is compared with it.
     pub fn is_skewed(&self) -> bool {
         self.ordered_at.is_some()
     }
-}
-
-/// A subject's sealed identity, at `subject/<pseudonym>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Subject {
-    /// The pseudonym.
-    pub subject: Pseudonym,
-    /// The study.
-    pub study_id: StudyId,
-    /// The site that knows the subject.
-    pub site_id: SiteId,
-    /// The identity, sealed.
-    pub sealed: String,
 }
 
 /// The state of a submission.

@@ -63,14 +63,17 @@ pub struct Grade {
     pub reason: String,
 }
 
-/// The version of the document `alert-rules` that a submission was evaluated by.
+/// The version of the document `alert-rules`, or of the study's own document, that a submission was evaluated by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct RulesUsed {
-    /// Version of the document `alert-rules`.
+    /// Version of the document.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub version: u64,
+    /// The document is the study's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_study: bool,
     /// They do not fit the instrument's definition; only its own rules were applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,

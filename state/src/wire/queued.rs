@@ -205,7 +205,7 @@ pub struct Check {
 
 impl Check {
     /// The check after a submission.
-    pub fn after(submission: &Submission, expected: &str) -> Self {
+    pub fn after<C>(submission: &Submission<C>, expected: &str) -> Self {
         let Submission { study_id, site_id, subject, .. } = submission;
         let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
         Check { study, site, subject, expected: expected.to_owned() }

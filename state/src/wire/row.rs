@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::names;
-use crate::wire::entry::{Alert, Record, Score, ScoredWith, State};
+use crate::wire::entry::{Alert, Score, ScoredWith, State};
+use crate::wire::sealed::{Opener, StoredRecord, without_content};
 
 /// A submission of a list.
 #[derive(Serialize)]
@@ -129,13 +130,17 @@ impl Row {
     /// # Errors
     /// When the store is unavailable.
     pub async fn load(
-        store: &Store,
+        (store, opener): (&Store, &Opener),
         include: Include,
         (id, failed): (&SubmissionId, bool),
         superseded_by: Option<SubmissionId>,
         cursor: String,
     ) -> Result<Option<Self>, Error> {
-        let Some(record) = store.get::<Record>(&names::submission(id)).await? else { return Ok(None) };
+        let Some(record) = store.get::<StoredRecord>(&names::submission(id)).await? else { return Ok(None) };
+        let record = match include.content {
+            true => opener.open(store, record).await?,
+            false => without_content(record),
+        };
         let state = match record.state {
             // It was scored after all: the entry of that is the submission's.
             State::Scored if failed => return Ok(None),

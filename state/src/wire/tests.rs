@@ -62,7 +62,7 @@ prop_compose! {
             scores: if given[2] { vec![score.clone(), score] } else { Vec::new() },
             alerts: two(3).into_iter().map(Into::into).collect(),
             evaluation: Evaluation {
-                rules: given[4].then_some(RulesUsed { version: counts.2, unreadable: given[5] }),
+                rules: given[4].then_some(RulesUsed { version: counts.2, of_study: false, unreadable: given[5] }),
                 ..Evaluation::default()
             },
         }

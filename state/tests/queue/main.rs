@@ -5,7 +5,9 @@
 mod backwards;
 mod erasing;
 mod hour;
+mod keys;
 mod model;
 mod redis;
 mod simulation;
 mod steps;
+mod studies;

@@ -76,7 +76,7 @@ pub(crate) async fn end_lease(redis: &Redis, holder: &str) {
 
 /// A door with this capacity and this quota per key.
 pub(crate) fn door(capacity: u64, quota: u64) -> Door {
-    Door::new(capacity, quota, &Limits::default())
+    Door::new(capacity, quota, &Limits::default(), false)
 }
 
 /// The idempotency record of content with this hash; it came in at this time, milliseconds.
@@ -101,7 +101,8 @@ pub(crate) fn erased() -> IdempotencyRecord<&'static str> {
 /// A submission of this id, idempotency record and flow.
 pub(crate) fn submission<'a>(id: &'a SubmissionId, record: &'a [u8], flow: &'a str, cost: usize) -> Submission<'a> {
     let scope = flow.split_once('|').map_or("", |(_, scope)| scope);
-    Submission { id, record, scope, kind: "response", flow, cost, payload: id.as_str(), amends: None }
+    let (kind, payload) = ("response", id.as_str());
+    Submission { id, record, scope, kind, flow, cost, payload, written_ms: 0, own: "", amends: None }
 }
 
 /// Runs a test with an empty Redis.

@@ -15,6 +15,7 @@ use state::alerts::routes::DefaultRoutes;
 use state::imaging::webhooks::Webhooks;
 use state::settings::Settings;
 use state::variables;
+use state::wire::sealed::KeyRing;
 
 /// The longest that work waits in a worker for its receiver's slot.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) max_attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) link_key: Option<LinkKey>,
+    /// The keys that open the keys of subjects.
+    pub(crate) ring: Rc<KeyRing>,
     /// The addresses that requesters of analyses may name.
     pub(crate) webhooks: Webhooks,
     /// The networks in which receivers of a document may be.
@@ -39,6 +42,7 @@ impl Config {
             redis: variables::redis(reader).await,
             max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
             concurrency: reader.read(&variables::DELIVERY_CONCURRENCY).await,
+            ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
             link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
             webhooks: reader.parsed(&variables::IMAGING_WEBHOOKS, Webhooks::read).await,
             networks: Rc::new(reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await),

@@ -21,6 +21,7 @@ use state::names;
 use state::wire::entry::Alert;
 use state::wire::queued::{Notification, QueuedEvent};
 use state::wire::row::{Include, ListState, Row, superseded};
+use state::wire::sealed::Opener;
 
 use crate::dispatch::call::Request;
 use crate::dispatch::config::{Config, Rules};
@@ -153,7 +154,9 @@ pub(crate) async fn body(
     };
     let by = superseded(&config.redis, &[&event.submission]).await?.into_iter().next().flatten();
     let entry = (&event.submission, kind == Kind::Failed);
-    let Some(row) = Row::load(store, include, entry, by, event.at.clone()).await? else { return Ok(None) };
+    let Some(row) = Row::load((store, &Opener::new(&config.ring)), include, entry, by, event.at.clone()).await? else {
+        return Ok(None);
+    };
     // That it was erased is an event of its own.
     if row.state == ListState::Erased && kind != Kind::Erased {
         return Ok(None);

@@ -6,7 +6,8 @@
 //!
 //! Mechanism: each submission and analysis is erased as if it were erased alone, and leaves the subject's list last. What
 //! still waits to be scored is waited for, until the queue has nothing of the site that came before; then it is in the list.
-//! The identity goes last, in one transaction with the certificate.
+//! The keys of the subject are destroyed first, so that copies of what they sealed open nowhere; not by its age, because what
+//! comes in meanwhile is kept and is sealed with them. The identity goes last, in one transaction with the certificate.
 //!
 //! A study waits for its queues once, before its first subject and after its last, and looks through due entries and dead
 //! letters once: they are common to all studies and may be long.
@@ -113,18 +114,29 @@ pub async fn subject(
         progress::ended(redis, subject).await?;
         return Ok(Outcome::Erased(certificate));
     }
-    let progress = progress::begin(redis, &subject.subject, &begun).await?;
-    let work = Work { redis, store, subject, progress: &progress, how, last };
+    let pseudonym = &subject.subject;
+    let mut progress = progress::begin(redis, pseudonym, &begun).await?;
     loop {
-        match work.round().await? {
-            (Part::Spared, left) => {
-                progress::break_off(redis, &subject.subject).await?;
-                return Ok(Outcome::Left(left));
-            }
-            (_, 0) => return progress::end(redis, store, subject, &progress.begun).await.map(Outcome::Erased),
-            (_, left) if work.is_late() => return Ok(Outcome::Left(left)),
-            _ => clock::sleep(PAUSE).await,
+        if how != How::ByAge {
+            progress::destroy_keys(redis, store, pseudonym, &mut progress).await?;
         }
+        let work = Work { redis, store, subject, progress: &progress, how, last };
+        let (part, mut left) = work.round().await?;
+        if part == Part::Spared {
+            progress::break_off(redis, pseudonym).await?;
+            return Ok(Outcome::Left(left));
+        }
+        if left == 0 && how != How::ByAge {
+            // New keys are those of a document that came in meanwhile: it is in the list now, or will be.
+            left = u64::from(progress::has_keys(store, pseudonym).await?);
+        }
+        if left == 0 {
+            return progress::end(redis, store, subject, &progress.begun).await.map(Outcome::Erased);
+        }
+        if work.is_late() {
+            return Ok(Outcome::Left(left));
+        }
+        clock::sleep(PAUSE).await;
     }
 }
 

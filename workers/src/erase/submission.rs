@@ -17,8 +17,9 @@ use state::journal::{self, Event, Kind};
 use state::names;
 use state::subjects::expected;
 use state::subjects::timeline::Listed;
-use state::wire::entry::{Record, Submission};
+use state::wire::entry::Record;
 use state::wire::idempotency::{self, IdempotencyRecord};
+use state::wire::sealed::{StoredRecord, StoredSubmission};
 
 /// A submission that is to be erased, where it is stored or waits.
 pub struct Target {
@@ -31,7 +32,7 @@ pub struct Target {
     /// When it came in, RFC 3339 in UTC.
     pub received_at: String,
     /// The submission, if it is stored.
-    stored: Option<Submission>,
+    stored: Option<StoredSubmission>,
 }
 
 impl Target {
@@ -40,7 +41,7 @@ impl Target {
     /// # Errors
     /// When Redis or the store is unavailable.
     pub async fn find(redis: &Redis, store: &Store, id: &SubmissionId) -> Result<Option<Self>, Error> {
-        let (id, record) = (id.clone(), store.get::<Record>(&names::submission(id)).await?);
+        let (id, record) = (id.clone(), store.get::<StoredRecord>(&names::submission(id)).await?);
         if let Some(Record { submission, .. }) = record {
             let (study, site, received_at) =
                 (submission.study_id.clone(), submission.site_id.clone(), submission.received_at.clone());

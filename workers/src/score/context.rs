@@ -17,8 +17,10 @@ use platform::kv::{self, Store};
 use platform::redis::Redis;
 use state::erasure;
 use state::queue::holder::Holder;
-use state::wire::entry::{Entry, Outline, Score, State};
+use state::queue::subject_keys::HeldKeys;
+use state::wire::entry::{Entry, Score, State};
 use state::wire::evaluation::{HistoryUsed, Risk};
+use state::wire::sealed::{Content, StoredRecord};
 use state::{names, queue};
 
 use crate::score::decide::Decided;
@@ -123,7 +125,7 @@ pub(crate) async fn gather(
     let mut found: Vec<Known> = std::iter::repeat_with(Known::default).take(count).collect();
     let mut open = Vec::with_capacity(wanting.len());
     for some in wanting.chunks(READS) {
-        let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;
+        let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, &scorer.keys, entry))).await;
         for (&(place, entry, needs), kept) in some.iter().zip(kept) {
             match kept? {
                 Some(stored) => {
@@ -136,7 +138,8 @@ pub(crate) async fn gather(
             }
         }
     }
-    let (pasts, risks) = join(history::read(redis, &store, &open), risk::ask(risk, &open, budget)).await;
+    let (pasts, risks) =
+        join(history::read(redis, &store, scorer.keys.ring(), &open), risk::ask(risk, &open, budget)).await;
     let contexts = pasts.into_iter().zip(risks).map(|((past, baselines), risk)| Context { past, baselines, risk });
     for (place, decided) in decide((redis, holder), scorer, open.iter().zip(contexts)).await? {
         if let Some(found) = found.get_mut(place) {
@@ -171,14 +174,20 @@ async fn decide<'a>(
     Ok(decided)
 }
 
-/// Reads the stored outcome of an entry, if it was evaluated before.
-async fn kept(store: &Store, entry: &Entry) -> Result<Option<Known>, Error> {
+/// Reads the stored outcome of an entry, if it was evaluated before, and its content is sealed with keys that exist.
+async fn kept(store: &Store, keys: &HeldKeys, entry: &Entry) -> Result<Option<Known>, Error> {
     let own = &entry.submission;
     let Some(bytes) = store.bytes(&names::submission(&own.submission_id)).await? else { return Ok(None) };
-    let record: Outline = kv::read(&bytes)?;
-    let same = |record: &Outline| {
+    let record: StoredRecord = kv::read(&bytes)?;
+    let same = |record: &StoredRecord| {
         let stored = &record.submission;
-        record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
+        let opens = match &stored.content {
+            Content::Open(_) => true,
+            Content::Sealed(sealed) => {
+                keys.get(&own.subject).is_some_and(|keys| keys.open_content(&own.submission_id, sealed).is_some())
+            }
+        };
+        record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at && opens
     };
     if !same(&record) {
         return Ok(None);

@@ -10,6 +10,7 @@
 use domain::ids::{SiteId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::rc::Rc;
 use std::time::Duration;
 
 use domain::History;
@@ -19,12 +20,12 @@ use platform::deadline::Deadline;
 use platform::kv::Store;
 use platform::redis::Redis;
 use platform::{Error, log};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use state::names;
 use state::subjects::previous::{self, Line, Neighbours, Position};
-use state::wire::entry::{Record, State, Submission};
+use state::wire::entry::{State, Submission};
 use state::wire::evaluation::{HistoryStatus, HistoryUsed};
+use state::wire::sealed::{KeyRing, Opener, StoredRecord, without_content};
 
 use crate::score::context::{Past, READS, Wanting};
 
@@ -61,14 +62,13 @@ fn numbers<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>) ->
     scores.filter_map(|(id, value)| Some((id.clone(), value.as_ref()?.as_f64()?))).collect()
 }
 
-/// The part of a stored submission that is compared.
-#[derive(Deserialize)]
-struct StoredContent {
-    content: Map<String, Value>,
-}
-
 /// Reads the earlier submissions and the laboratory baselines of all that want them, in their order.
-pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) -> Vec<(Option<Past>, Vec<Baseline>)> {
+pub(crate) async fn read(
+    redis: &Redis,
+    store: &Store,
+    ring: &Rc<KeyRing>,
+    wanting: &[Wanting<'_>],
+) -> Vec<(Option<Past>, Vec<Baseline>)> {
     let asked: Vec<(&Wanting<'_>, (Line, Position))> = wanting
         .iter()
         .filter(|wanting| wanting.needs.history)
@@ -78,7 +78,7 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
     if !asked.is_empty() {
         let unavailable =
             |cause: &dyn Display| log::warn("history-unavailable").count(asked.len()).cause(cause).write();
-        match Deadline::after(PATIENCE).run(find(redis, store, &asked)).await {
+        match Deadline::after(PATIENCE).run(find(redis, (store, ring), &asked)).await {
             Ok(Ok(had)) => found = had,
             Ok(Err(error)) => unavailable(&error),
             Err(timed_out) => unavailable(&timed_out),
@@ -99,7 +99,12 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
 /// For each of those that ask, in their order: the submissions before it, and its baselines.
 type Earliers = Vec<(Past, Vec<Baseline>)>;
 
-async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Position))]) -> Result<Earliers, Error> {
+async fn find(
+    redis: &Redis,
+    (store, ring): (&Store, &Rc<KeyRing>),
+    asked: &[(&Wanting<'_>, (Line, Position))],
+) -> Result<Earliers, Error> {
+    let opener = Opener::new(ring);
     let places: Vec<(Line, Position)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
     let found = previous::find(&redis.within(PATIENCE), &places).await?;
     let mut batch: BTreeMap<(String, &str), BTreeMap<&Position, &Wanting<'_>>> = BTreeMap::new();
@@ -134,7 +139,12 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
     let mut records: BTreeMap<&SubmissionId, Earlier> = BTreeMap::new();
     for some in stored.chunks(READS) {
         let read = some.iter().map(async |id| {
-            let record: Record<String, StoredContent> = store.get(&names::submission(id)).await.ok()??;
+            let record: StoredRecord = store.get(&names::submission(id)).await.ok()??;
+            // Only laboratory results are compared by their content.
+            let record = match record.submission.kind == "lab" {
+                true => opener.open(store, record).await.ok()?,
+                false => without_content(record),
+            };
             let scores = record.scores.iter().map(|score| (&score.id, &score.value));
             (record.state == State::Scored).then(|| Earlier::of(scores, &record.submission.content))
         });

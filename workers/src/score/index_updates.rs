@@ -15,7 +15,7 @@ use state::subjects::timeline::Listed;
 use state::wire::entry::Submission;
 
 /// The follow-ups of every submission that is stored.
-pub(crate) fn came(submission: &Submission, is_scored: bool, follow_ups: &mut FollowUps) {
+pub(crate) fn came<C>(submission: &Submission<C>, is_scored: bool, follow_ups: &mut FollowUps) {
     let Some(at) = Timestamp::parse(&submission.received_at).map(Timestamp::millis) else { return };
     follow_ups.latest(&names::subjects_of(&submission.study_id), at, submission.subject.as_str());
     if !is_scored {
@@ -24,8 +24,8 @@ pub(crate) fn came(submission: &Submission, is_scored: bool, follow_ups: &mut Fo
 }
 
 /// The follow-ups of a submission that was scored and raised alerts of these severities.
-pub(crate) fn follow_ups<'a>(
-    submission: &Submission,
+pub(crate) fn follow_ups<'a, C>(
+    submission: &Submission<C>,
     severities: impl Iterator<Item = &'a str>,
     follow_ups: &mut FollowUps,
 ) {

@@ -20,6 +20,7 @@ mod risk;
 mod rules;
 mod work;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
@@ -30,8 +31,10 @@ use platform::redis::Redis;
 use platform::variables::{Reader, load};
 use state::names::Queue;
 use state::queue::holder::Holder;
+use state::queue::subject_keys::HeldKeys;
 use state::queue::{self, Claim};
 use state::variables;
+use state::wire::sealed::KeyRing;
 
 use record::Scorer;
 use work::Batches;
@@ -47,6 +50,7 @@ struct Config {
     redis: Redis,
     max_attempts: u32,
     risk: risk::Config,
+    ring: Rc<KeyRing>,
 }
 
 impl Config {
@@ -55,6 +59,7 @@ impl Config {
             redis: variables::redis(reader).await,
             max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
             risk: risk::Config::read(reader).await,
+            ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         }
     }
 }
@@ -73,13 +78,13 @@ pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> 
 }
 
 async fn score_for(budget: Duration) -> Result<usize, Error> {
-    let Config { redis, max_attempts, risk } = load(Config::read).await?;
+    let Config { redis, max_attempts, risk, ring } = load(Config::read).await?;
     let holder = Holder::new();
     let bench = Batches { redis: &redis, risk: &risk, holder: &holder, max_attempts };
 
     let deadline = Deadline::after(budget);
     let claim = || queue::claim(&redis, Queue::Score, Claim { count: BATCH, holder: &holder, leave: true });
-    let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Prefetch::done(Ok(0)));
+    let (mut scorer, mut total, mut ending) = (Scorer::new(HeldKeys::new(ring)), 0, Prefetch::done(Ok(0)));
     let (mut revision, mut entries) = claim().await?;
     while !entries.is_empty() {
         let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;

@@ -14,7 +14,7 @@
 //!
 //! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
-use domain::ids::{KeyId, Pseudonym, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, StudyId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
@@ -82,7 +82,7 @@ struct Silence {
 }
 
 /// The follow-ups that schedule the look after a submission; none if its study expects no next one.
-pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
+pub(crate) fn follow_up<C>(rules: &Rules, submission: &Submission<C>, follow_ups: &mut FollowUps) -> Result<(), Error> {
     let rules = |what: &str| rules.overdue(&submission.study_id, what);
     let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
     follow_ups.index(&look.received(), received.millis(), submission.submission_id.as_str());
@@ -158,6 +158,11 @@ impl Check {
     /// A look that has no result yet.
     pub(crate) fn asked(asked: queued::Check) -> Self {
         Check { asked, found: Finding::Nothing }
+    }
+
+    /// Its study.
+    pub(crate) fn study(&self) -> &StudyId {
+        &self.asked.study
     }
 
     /// Its site, in the form that flows use.

@@ -1,7 +1,7 @@
 //! One submission: its scores, its alerts, its record.
 
-use domain::ids::{AlertId, InstrumentId, Pseudonym};
-use std::collections::{BTreeMap, HashMap};
+use domain::ids::{AlertId, InstrumentId, Pseudonym, StudyId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use domain::intake::ReportKind;
@@ -9,27 +9,30 @@ use domain::{Answers, Instrument};
 use platform::digest::{digest, hex};
 use platform::kv::Batch;
 use platform::redis::Redis;
-use platform::{Error, log};
+use platform::{Error, Kind, log};
 use serde::Deserialize;
 use state::health::self_check;
 use state::journal::{self, Event};
 use state::names;
+use state::queue::holder::Holder;
+use state::queue::subject_keys::HeldKeys;
 use state::queue::{Claimed, Finished, FollowUps};
 use state::settings::Settings;
 use state::wire::entry::{Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use state::wire::queued::{DispatchEntry, ScoreEntry, Supersede};
+use state::wire::sealed::{Content, StoredSubmission};
 
 use crate::score::context::{Context, Known, Needs};
 use crate::score::decide::{self, Decided};
 use crate::score::index_updates;
-use crate::score::overdue::Check;
+use crate::score::overdue::{self, Check};
 use crate::score::risk;
 use crate::score::rules::Rules;
 use crate::score::work::Scored;
 
-/// Scores submissions. Caches the instruments it has read.
-#[derive(Default)]
+/// Scores submissions. Caches the instruments it has read, and the keys of subjects.
 pub(crate) struct Scorer {
+    pub(crate) keys: HeldKeys,
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<InstrumentId, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
@@ -84,6 +87,25 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// The study whose rules are needed.
+    pub(crate) fn study(&self) -> Option<&StudyId> {
+        match self {
+            Work::Score(_, entry) => Some(&entry.submission.study_id),
+            Work::Check(_, check) => Some(check.study()),
+            Work::Supersede(..) | Work::Unreadable(_) => None,
+        }
+    }
+
+    /// The entry.
+    pub(crate) fn claimed(&self) -> &'a Claimed {
+        match self {
+            Work::Score(claimed, _)
+            | Work::Supersede(claimed, _)
+            | Work::Check(claimed, _)
+            | Work::Unreadable(claimed) => claimed,
+        }
+    }
+
     /// The submission, if there is one to score.
     pub(crate) fn submission(&self) -> Option<&Submission> {
         match self {
@@ -106,6 +128,33 @@ fn dead(reason: &'static str, id: &str, claimed: &Claimed, follow_ups: &mut Foll
 }
 
 impl Scorer {
+    pub(crate) fn new(keys: HeldKeys) -> Self {
+        Scorer { keys, rules: Rules::default(), instruments: BTreeMap::new(), subjects: HashMap::new() }
+    }
+
+    /// Loads the keys of the subjects of a batch. Returns the entries that must wait, because no key of the installation
+    /// opens the keys of a subject.
+    pub(crate) async fn load_keys(
+        &mut self,
+        redis: &Redis,
+        holder: &Holder,
+        work: &[Work<'_>],
+    ) -> Result<BTreeSet<String>, Error> {
+        let submissions = work.iter().filter_map(Work::submission);
+        let real = submissions.filter(|submission| !self_check::is_probe(&submission.study_id));
+        let subjects = real.map(|submission| &submission.subject).collect();
+        for destroyed in self.keys.load(redis, holder, subjects).await? {
+            self.subjects.remove(&destroyed);
+        }
+        let unopened = self.keys.unopened();
+        let must_wait = |work: &&Work<'_>| work.submission().is_some_and(|it| unopened.contains(&it.subject));
+        let waiting: BTreeSet<String> = work.iter().filter(must_wait).map(|work| work.claimed().id.clone()).collect();
+        if !waiting.is_empty() {
+            log::error("subject-keys-unopened").count(waiting.len()).write();
+        }
+        Ok(waiting)
+    }
+
     /// Loads the instrument of a submission, if there is one of its name and version.
     pub(crate) async fn load(
         &mut self,
@@ -126,13 +175,13 @@ impl Scorer {
     pub(crate) fn finish(
         &mut self,
         claimed: &Claimed,
-        entry: &Entry,
+        entry: Entry,
         known: Known,
         max_attempts: u32,
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
         if self_check::is_probe(&entry.submission.study_id) {
-            return self.probe(claimed, entry, max_attempts, scored);
+            return self.probe(claimed, &entry, max_attempts, scored);
         }
         let (batch, submission) = (&mut scored.batch, &entry.submission);
         let id = submission.submission_id.clone();
@@ -150,13 +199,16 @@ impl Scorer {
             if !kept.is_empty() {
                 scored.raised.insert(id.clone(), kept.into_iter().map(|it| it.alert_id).collect());
             }
+            overdue::follow_up(&self.rules, submission, &mut follow_ups)?;
             return Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups });
         }
         let exhausted = claimed.attempt > max_attempts;
         let instrument = self.instrument(submission);
         let scored_by = instrument.as_deref();
-        let outcome = if exhausted { Err("attempts-exhausted") } else { self.outcome(entry, scored_by, known) };
-        self.put_subject(batch, entry)?;
+        let outcome = if exhausted { Err("attempts-exhausted") } else { self.outcome(&entry, scored_by, known) };
+        self.put_subject(batch, &entry, &mut follow_ups)?;
+        // From here on nothing reads the content.
+        let submission = self.sealed(entry.submission)?;
         let failed = outcome.as_ref().err().copied();
         let outcome = outcome.unwrap_or_default();
         let alerts: Vec<AlertId> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
@@ -164,9 +216,9 @@ impl Scorer {
         match failed {
             Some(reason) => {
                 dead(reason, id.as_str(), claimed, &mut follow_ups);
-                index_updates::came(submission, false, &mut follow_ups);
+                index_updates::came(&submission, false, &mut follow_ups);
             }
-            None => index_updates::follow_ups(submission, severities, &mut follow_ups),
+            None => index_updates::follow_ups(&submission, severities, &mut follow_ups),
         }
         let mut records = Vec::with_capacity(alerts.len());
         for alert in outcome.decided.alerts {
@@ -179,7 +231,7 @@ impl Scorer {
         let record = Record {
             state: if failed.is_some() { State::Failed } else { State::Scored },
             reason: failed.map(str::to_owned),
-            submission,
+            submission: &submission,
             scored_with: outcome.scored_with,
             scores: outcome.scores,
             alerts,
@@ -187,12 +239,23 @@ impl Scorer {
         };
         let hash = batch.put_hashed(names::submission(&id), &record)?;
         let kind = if failed.is_some() { journal::Kind::Failed } else { journal::Kind::Scored };
-        journal(submission, kind, hash, &records, &mut follow_ups);
+        journal(&submission, kind, hash, &records, &mut follow_ups);
+        overdue::follow_up(&self.rules, &submission, &mut follow_ups)?;
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
-    /// Adds a subject to the batch, unless the last record put there for it in this drain was the same.
-    fn put_subject(&mut self, batch: &mut Batch, entry: &Entry) -> Result<(), Error> {
+    /// A submission as it is stored.
+    fn sealed(&self, submission: Submission) -> Result<StoredSubmission, Error> {
+        let keys = self.keys.get(&submission.subject);
+        let content = keys.map(|keys| keys.seal_content(&submission.submission_id, &submission.content)).transpose()?;
+        let content =
+            content.ok_or_else(|| Error::new("seal", Kind::Refused, "the keys of a subject were not loaded"))?;
+        Ok(submission.map(|_| Content::Sealed(content)))
+    }
+
+    /// Adds a subject to the batch, unless the last record put there for it in this drain was the same. Its keys are
+    /// stored with it, if they are new.
+    fn put_subject(&mut self, batch: &mut Batch, entry: &Entry, follow_ups: &mut FollowUps) -> Result<(), Error> {
         let submission = &entry.submission;
         let Submission { subject, study_id, site_id, .. } = submission;
         let sealed = &entry.sealed;
@@ -203,11 +266,12 @@ impl Scorer {
         if self.subjects.len() >= MOST_SUBJECTS {
             self.subjects.clear();
         }
+        let keys = self.keys.put(subject, batch, follow_ups)?;
         let (subject, study_id, site_id) = (subject.clone(), study_id.clone(), site_id.clone());
-        let key = names::subject(&subject);
-        let record = Subject { subject, study_id, site_id, sealed: sealed.clone() };
-        batch.put(key, &record)?;
-        self.subjects.insert(record.subject, record.sealed);
+        let twice = keys.seal_identity(&subject, sealed)?;
+        let record = Subject { subject, study_id, site_id, sealed: twice };
+        batch.put(names::subject(&record.subject), &record)?;
+        self.subjects.insert(record.subject, sealed.clone());
         Ok(())
     }
 
@@ -295,7 +359,13 @@ fn compute<'a>(entry: &Entry, instrument: Option<&'a Instrument>) -> Result<Opti
 }
 
 /// Adds the entry of the study's journal; `records` are the hashes of the alerts' records.
-fn journal(submission: &Submission, kind: journal::Kind, hash: String, records: &[String], follow_ups: &mut FollowUps) {
+fn journal<C>(
+    submission: &Submission<C>,
+    kind: journal::Kind,
+    hash: String,
+    records: &[String],
+    follow_ups: &mut FollowUps,
+) {
     let Submission { submission_id, study_id, site_id, .. } = submission;
     let what = submission.topic().to_owned();
     let (site, submission) = (site_id.clone(), submission_id.clone());

@@ -1,5 +1,7 @@
-//! The rules for a submission: those of its instrument or kind, with the changes of its study.
+//! The rules for a submission: those of its instrument or kind, with the changes of its study. A study whose own document has
+//! alert rules has these; the others have those of the document `alert-rules`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use domain::ids::StudyId;
@@ -11,6 +13,7 @@ use domain::{Instrument, Rule};
 use platform::redis::Redis;
 use platform::{Error, log};
 use state::settings::Settings;
+use state::settings::studies::of_all;
 use state::wire::evaluation::RulesUsed;
 
 /// The rules in force. The changed rules of a study are built once.
@@ -18,6 +21,8 @@ use state::wire::evaluation::RulesUsed;
 pub(crate) struct Rules {
     version: u64,
     studies: Option<Rc<StudyRules>>,
+    /// The rules of studies' own documents, with the versions of these.
+    own: BTreeMap<StudyId, (u64, Rc<StudyRules>)>,
     changed: Vec<Changed>,
     reports: Vec<(ReportKind, Vec<ReportRule>)>,
 }
@@ -27,6 +32,8 @@ struct Changed {
     study: StudyId,
     /// Hash of the instrument's definition.
     hash: String,
+    /// The version of the changes.
+    by: RulesUsed,
     /// None: the study's changes do not fit it.
     rules: Option<Rc<Vec<Rule>>>,
 }
@@ -47,8 +54,19 @@ impl ForResponse {
 }
 
 impl Rules {
-    /// Loads the studies' rules in force.
-    pub(crate) async fn load(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
+    /// Loads the rules in force for these studies.
+    pub(crate) async fn load(
+        &mut self,
+        redis: &Redis,
+        settings: &Settings,
+        studies: &BTreeSet<&StudyId>,
+    ) -> Result<(), Error> {
+        self.own.clear();
+        for (study, own) in of_all(redis, studies).await? {
+            if let (Some(rules), Some(version)) = (own.section::<StudyRules>()?, own.version()) {
+                self.own.insert(study, (version, rules));
+            }
+        }
         let version = settings.version::<StudyRules>().map_or(0, |known| known.version);
         if version != self.version {
             self.studies = settings.document(redis).await?;
@@ -59,15 +77,24 @@ impl Rules {
     }
 
     fn study(&self, id: &StudyId) -> Option<&Study> {
-        self.studies.as_ref()?.study(id.as_str())
+        self.used(id).map(|(study, _)| study)
+    }
+
+    /// The rules of a study, and which version they are.
+    fn used(&self, id: &StudyId) -> Option<(&Study, RulesUsed)> {
+        let used = |version, of_study| RulesUsed { version, of_study, unreadable: false };
+        match self.own.get(id) {
+            Some((version, own)) => Some((own.study(id.as_str())?, used(*version, true))),
+            None => Some((self.studies.as_ref()?.study(id.as_str())?, used(self.version, false))),
+        }
     }
 
     /// The rules for a response to an instrument.
     pub(crate) fn of_response(&mut self, study: &StudyId, instrument: &Instrument) -> ForResponse {
-        let Some(changes) = self.study(study).and_then(|study| study.instrument(instrument.id())) else {
-            return ForResponse { changed: None, used: None };
-        };
-        let known = self.changed.iter().find(|known| known.study == *study && known.hash == instrument.hash());
+        let used = self.used(study).and_then(|(rules, by)| Some((rules.instrument(instrument.id())?, by)));
+        let Some((changes, by)) = used else { return ForResponse { changed: None, used: None } };
+        let is_known = |known: &&Changed| known.study == *study && known.hash == instrument.hash() && known.by == by;
+        let known = self.changed.iter().find(is_known);
         let changed = match known {
             Some(known) => known.rules.clone(),
             None => {
@@ -75,19 +102,20 @@ impl Rules {
                     log::error("study-rules-unreadable").count(faults.len()).write();
                 });
                 let (hash, rules) = (instrument.hash().to_owned(), applied.ok());
-                self.changed.push(Changed { study: study.clone(), hash, rules: rules.clone() });
+                self.changed.push(Changed { study: study.clone(), hash, by, rules: rules.clone() });
                 rules
             }
         };
-        let used = RulesUsed { version: self.version, unreadable: changed.is_none() };
+        let used = RulesUsed { unreadable: changed.is_none(), ..by };
         ForResponse { changed, used: Some(used) }
     }
 
     /// The rules for a kind of report, and the version of the study's rules, if it has some.
     pub(crate) fn of_report(&mut self, study: &StudyId, kind: ReportKind) -> (&[ReportRule], Option<RulesUsed>) {
-        let studies = self.studies.as_deref();
-        if let Some(own) = studies.and_then(|studies| studies.study(study.as_str())?.report(kind)) {
-            return (own, Some(RulesUsed { version: self.version, unreadable: false }));
+        // Asked twice, because the borrow of what is returned here would last to the end.
+        if self.changes_report(study, kind) {
+            let own = self.used(study).and_then(|(rules, by)| Some((rules.report(kind)?, by)));
+            return own.map_or((&[], None), |(own, by)| (own, Some(by)));
         }
         if !self.reports.iter().any(|(known, _)| *known == kind) {
             let read = report_rules::built_in(kind).inspect_err(|faults| {

@@ -2,10 +2,10 @@
 //!
 //! Guarantee: nothing of an erased submission stays in the store, whether the erasure came before the batch or during
 //! it. The script that ends the entries names the erased ones. Their stored data is removed first; only then their
-//! entries end.
+//! entries end. What was sealed with keys that were destroyed meanwhile waits again.
 
-use domain::ids::{AlertId, SubmissionId};
-use std::collections::BTreeMap;
+use domain::ids::{AlertId, Pseudonym, SubmissionId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use platform::Error;
@@ -16,9 +16,11 @@ use platform::trace::Trace;
 use state::erasure;
 use state::names::Queue;
 use state::queue::holder::Holder;
+use state::queue::subject_keys::{self, Destructions};
 use state::queue::{self, Claimed, Finished, FollowUps};
 use state::settings::Settings;
 
+use crate::score::PAUSE;
 use crate::score::amend;
 use crate::score::context::{self, Known};
 use crate::score::overdue;
@@ -38,6 +40,10 @@ pub(crate) struct Scored {
     pub(crate) raised: BTreeMap<SubmissionId, Vec<AlertId>>,
     /// The number of self-checks among them.
     pub(crate) probes: usize,
+    /// The subjects whose keys sealed something, with the entries.
+    sealed: Vec<(Pseudonym, String)>,
+    /// The last destruction of keys of which the batch knows.
+    keys_as_of: Option<Destructions>,
 }
 
 /// Shared by all batches of a drain.
@@ -58,14 +64,21 @@ impl Batches<'_> {
         before: &mut Prefetch<'_, T>,
     ) -> Result<Scored, Error> {
         let settings = Settings::at(self.redis, revision).await?;
-        scorer.rules.load(self.redis, &settings).await?;
         let mut work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
+        let studies = work.iter().filter_map(Work::study).collect();
+        scorer.rules.load(self.redis, &settings, &studies).await?;
         for submission in work.iter().filter_map(Work::submission) {
             scorer.load(self.redis, &settings, submission).await?;
         }
         if work.iter().any(|work| matches!(work, Work::Check(..))) {
             before.settle().await;
             overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
+        }
+        let waiting = scorer.load_keys(self.redis, self.holder, &work).await?;
+        if !waiting.is_empty() {
+            // With them wait the other submissions of their entries, and nothing else.
+            work.retain(|work| !waiting.contains(&work.claimed().id));
+            queue::release(self.redis, Queue::Score, self.holder, waiting, PAUSE).await?;
         }
         let wanted = context::wanted(scorer, self.risk, &work);
         let mut known = Vec::new();
@@ -76,7 +89,7 @@ impl Batches<'_> {
             known = self.holder.keep(self.redis, gathering).await?;
         }
         let mut known = known.into_iter();
-        let mut scored = Scored::default();
+        let mut scored = Scored { keys_as_of: Some(scorer.keys.since()), ..Scored::default() };
         scored.finished.reserve(work.len());
         for work in work {
             let known = known.next().unwrap_or_default();
@@ -98,12 +111,11 @@ impl Batches<'_> {
             Work::Score(claimed, entry) => {
                 let supersede = amend::supersede(&entry.submission);
                 let trace = Trace::known(&entry.trace);
+                scored.sealed.push((entry.submission.subject.clone(), claimed.id.clone()));
                 let finish = async {
-                    let mut finished = scorer.finish(claimed, &entry, known, self.max_attempts, scored)?;
-                    let follow_ups = &mut finished.follow_ups;
-                    overdue::follow_up(&scorer.rules, &entry.submission, follow_ups)?;
+                    let mut finished = scorer.finish(claimed, *entry, known, self.max_attempts, scored)?;
                     if let Some(supersede) = supersede {
-                        amend::apply(supersede, self.redis, &mut scored.batch, follow_ups).await?;
+                        amend::apply(supersede, self.redis, &mut scored.batch, &mut finished.follow_ups).await?;
                     }
                     Ok(finished)
                 };
@@ -128,9 +140,22 @@ impl Batches<'_> {
         kv::put_in_parts(&mut batch, async || self.holder.still_holds(self.redis).await).await
     }
 
+    /// The entries of a batch that were sealed with keys that do not exist any more.
+    async fn destroyed(&self, scored: &Scored) -> Result<BTreeSet<String>, Error> {
+        let Some(since) = scored.keys_as_of.filter(|_| !scored.sealed.is_empty()) else { return Ok(BTreeSet::new()) };
+        let (_, destroyed) = subject_keys::destroyed(self.redis, since).await?;
+        let sealed = scored.sealed.iter().filter(|(subject, _)| destroyed.contains(subject));
+        Ok(sealed.map(|(_, entry)| entry.clone()).collect())
+    }
+
     /// Ends the entries of a stored batch. Returns how many submissions ended.
     pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
+        let again = self.destroyed(&scored).await?;
         let Scored { mut finished, mut raised, probes, .. } = scored;
+        if !again.is_empty() {
+            finished.retain(|one| !again.contains(&one.id));
+            queue::release(self.redis, Queue::Score, self.holder, again, Duration::ZERO).await?;
+        }
         let mut count = 0;
         loop {
             let ended = queue::finish(self.redis, Queue::Score, self.holder, &finished).await?;

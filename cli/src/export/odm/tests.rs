@@ -5,7 +5,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::export::run;
-use crate::export::tests::{asked, fill, phq9, seed, store};
+use crate::export::tests::{asked, fill, phq9, ring, seed, store};
 use crate::tests::on_both_stores;
 
 /// An element: its name and its attributes.
@@ -46,7 +46,7 @@ fn a_file_defines_what_it_uses_and_has_each_subject_once() {
     on_both_stores(|location, queues| {
         seed(queues, fill);
         let out = tempfile::tempdir().unwrap();
-        let first = run(asked(out.path()).read().unwrap(), location, queues).unwrap();
+        let first = run(asked(out.path()).read().unwrap(), location, queues, &ring()).unwrap();
         let all = elements(&out.path().join("submissions.odm.xml"));
         for (definition, uses) in [
             ("StudyEventDef", &[("StudyEventRef", "StudyEventOID"), ("StudyEventData", "StudyEventOID")][..]),
@@ -84,7 +84,7 @@ fn a_file_defines_what_it_uses_and_has_each_subject_once() {
 
         seed(queues, async |redis, kv| store(redis, kv, &[phq9(9, 1)]).await);
         let next = crate::export::job::Asked { format: None, incremental: true, ..asked(out.path()) };
-        run(next.read().unwrap(), location, queues).unwrap();
+        run(next.read().unwrap(), location, queues, &ring()).unwrap();
         let next = elements(&out.path().join("submissions-0002.odm.xml"));
         assert_eq!(values(&next, "ODM", "FileType"), ["Transactional"]);
         assert_eq!(values(&next, "ODM", "PriorFileOID"), values(&all, "ODM", "FileOID"));

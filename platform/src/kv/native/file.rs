@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Result, Row, params};
 
-use super::Replacement;
+use super::{Part, Replacement};
 use crate::error::{Error, Kind};
 use crate::kv::STORE;
 
@@ -14,6 +14,13 @@ const FILE: &str = "sqlite_key_value.db";
 /// The time to wait for another program's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The table, as Spin makes it.
+const SCHEMA: &str = "CREATE TABLE spin_key_value (
+    store TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (store, key)
+)";
 const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
 const SET: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT (store, key) DO UPDATE SET value = ?3";
@@ -70,6 +77,53 @@ impl File {
         let mut list = self.0.prepare_cached(if last.is_some() { NEXT } else { FIRST })?;
         let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         list.query_map(params![STORE, last.unwrap_or(prefix), behind(prefix), most], row)?.collect()
+    }
+
+    /// Copies a part of the store into a new file. What is left out is never written there.
+    pub(super) fn copy_to(&self, file: &Path, part: Part<'_>) -> Result<()> {
+        let copy = Connection::open(file)?;
+        copy.busy_timeout(BUSY_TIMEOUT)?;
+        copy.execute("ATTACH ?1 AS source", [self.0.path()])?;
+        copy.execute_batch(SCHEMA)?;
+        let (prefix, holds) = match part {
+            Part::All => ("", "1 OR ?1 = ?2"),
+            Part::Without(prefix) => (prefix, "NOT (key >= ?1 AND key < ?2)"),
+            Part::Only(prefix) => (prefix, "key >= ?1 AND key < ?2"),
+        };
+        let insert = format!(
+            "INSERT INTO main.spin_key_value SELECT * FROM source.spin_key_value WHERE {holds} ORDER BY store, key"
+        );
+        copy.execute(&insert, [prefix, &behind(prefix)]).map(drop)
+    }
+
+    /// Adds records of another file whose keys begin so and that are not here.
+    pub(super) fn add_from(&self, file: &Path, prefix: &str) -> Result<usize> {
+        self.0.execute("ATTACH ?1 AS source", [file.to_str()])?;
+        let insert = "INSERT OR IGNORE INTO main.spin_key_value SELECT * FROM source.spin_key_value
+            WHERE key >= ?1 AND key < ?2";
+        let added = self.0.execute(insert, [prefix, &behind(prefix)]);
+        self.0.execute_batch("DETACH source")?;
+        added
+    }
+
+    /// Writes the file anew, without what was deleted, and empties its journal.
+    pub(super) fn scrub(&self) -> std::result::Result<(), Error> {
+        let vacuum = || {
+            self.0.pragma_update(None, "secure_delete", "ON")?;
+            let mode: String = self.0.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+            if mode == "wal" {
+                self.0.execute_batch("VACUUM")?;
+                return self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            }
+            // Others keep their journal's file, with what it had. Whoever ends a transaction in this mode removes it.
+            self.0.execute_batch("PRAGMA journal_mode = DELETE; VACUUM")?;
+            Ok(0)
+        };
+        match vacuum() {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(super::unavailable("others read its write-ahead log all the time; it was not emptied")),
+            Err(error) => Err(super::unavailable(error)),
+        }
     }
 
     fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -93,6 +93,13 @@ const PATH: &[Parameter] = &[
     ),
     segment("Study", "study", "The study.", of::<Name>, "A"),
     segment(
+        "StudyVersion",
+        "version",
+        "The number of a version, or `current` for the one in force.",
+        |_| matching("^([1-9][0-9]*|current)$"),
+        "current",
+    ),
+    segment(
         "PatientId",
         "patientId",
         "The patient as the site knows them, percent-encoded.",

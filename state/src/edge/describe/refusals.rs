@@ -13,6 +13,8 @@ pub enum Refusal {
     Forbidden,
     /// The key does not cover it, or the person must sign it.
     Unsigned,
+    /// The key does not cover it, or the study does not take it in.
+    NotTaken,
     /// No such thing.
     NotFound,
     /// The body came too slowly.
@@ -67,6 +69,13 @@ impl Refusal {
                 "The role, study or site does not cover this (`forbidden`), or the person who signs it must authenticate \
                  again (`signature-required`).",
                 "sign in again: you must have authenticated within the last 300 seconds",
+            ),
+            Refusal::NotTaken => (
+                ProblemType::NotTaken,
+                "The key's role, study or site does not cover this (`forbidden`), or the study or the site does not take it \
+                 in (`not-taken`): there is no such study or site, it is not live yet, or it was closed before this was \
+                 written.",
+                "the study is not live yet",
             ),
             Refusal::NotFound => {
                 (ProblemType::NotFound, "There is no such thing, or not for this key.", "no such resource")

@@ -260,7 +260,8 @@ export default {
     reason: 'Reason',
     disk: 'On disk',
     disks: /** @type {Record<string, string>} */ ({
-      pending: 'Blocks of the store and backups still hold it until they are written over',
+      pending: 'Files of the store and of Redis, and backups, may still hold it, sealed for the most part',
+      cleared: 'The files of the store and of Redis were cleared; backups may still hold it',
     }),
     save: 'Keep the certificate',
     gone: 'This subject was erased',

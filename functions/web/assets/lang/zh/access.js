@@ -230,7 +230,10 @@ const text = {
     by: '删除者',
     reason: '原因',
     disk: '磁盘',
-    disks: { pending: '存储块和备份中仍有残留，直到被覆盖' },
+    disks: {
+      pending: '存储和 Redis 的文件以及备份中可能仍有残留，大部分已加密',
+      cleared: '存储和 Redis 的文件已清理；备份中可能仍有残留',
+    },
     save: '保存证明',
     gone: '此受试者已被删除',
     goneHelp: '受试者提交的内容和身份均已不存在。稽查记录说明由谁删除及其原因。',

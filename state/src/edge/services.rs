@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::edge::parts::{Part, PartStatus};
 use domain::alert::endpoint::Credential;
 use domain::ids::is_name;
 use domain::reading::{Json, Limits};
@@ -14,20 +15,19 @@ use platform::trace::Trace;
 use platform::variables;
 use serde::Deserialize;
 use serde_json::Value;
-use state::edge::parts::{Part, PartStatus};
 
 /// The most bytes that are read of an answer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 /// The name of Vigil's own part, which has no URL.
-pub(crate) const OWN: &str = "vigil";
+pub const OWN: &str = "vigil";
 
 /// A service, or Vigil's own part.
 #[derive(Debug, Clone)]
-pub(crate) struct Service {
+pub struct Service {
     /// Its name in answers, problems and metrics.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether the whole answer fails without it.
-    pub(crate) required: bool,
+    pub required: bool,
     /// Its URL, with placeholders in braces. `None` for Vigil's own part.
     url: Option<Template>,
     /// The value of the header `Authorization`.
@@ -48,11 +48,11 @@ struct Declared {
 }
 
 /// A placeholder in a URL, and the longest value for it, bytes.
-pub(crate) type Placeholder = (&'static str, usize);
+pub type Placeholder = (&'static str, usize);
 
 /// The outcome of a call.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The service answered with this JSON.
     Ok(Value),
     /// The service answered with an error, or the host forbids the call.
@@ -69,7 +69,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The status for answers and metrics.
-    pub(crate) fn status(&self) -> PartStatus {
+    pub fn status(&self) -> PartStatus {
         match self {
             Outcome::Ok(_) => PartStatus::Ok,
             Outcome::Refused(_) => PartStatus::Refused,
@@ -81,7 +81,7 @@ impl Outcome {
     }
 
     /// The outcome as answers show it, without the service's data.
-    pub(crate) fn shown(&self) -> Part {
+    pub fn shown(&self) -> Part {
         let http_status = if let Outcome::Refused(status) = self { *status } else { None };
         Part { status: self.status(), http_status, data: None }
     }
@@ -92,7 +92,7 @@ impl Service {
     ///
     /// # Errors
     /// Every rule that it breaks, without a value.
-    pub(crate) fn read_list(text: &str, places: &[Placeholder]) -> Result<Vec<Self>, Vec<String>> {
+    pub fn read_list(text: &str, places: &[Placeholder]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
         let declared: Vec<Declared> = variables::json(text, rule)?;
         let (mut names, mut faults, mut services) = (BTreeSet::new(), Vec::new(), Vec::new());
@@ -122,7 +122,7 @@ impl Service {
     }
 
     /// Calls the service once. `values` fill the placeholders in its URL.
-    pub(crate) async fn call(&self, values: &[(&str, &str)], trace: &Trace, deadline: Deadline) -> Outcome {
+    pub async fn call(&self, values: &[(&str, &str)], trace: &Trace, deadline: Deadline) -> Outcome {
         // Services resolve `.` and `..` segments, and would answer about something else.
         let dots = values.iter().any(|(_, value)| matches!(*value, "." | ".."));
         let values = values.iter().map(|(place, value)| (*place, encode(value)));
