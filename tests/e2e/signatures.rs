@@ -14,7 +14,7 @@ const DOCUMENT: &str = "/v1/config/deidentification";
 const MEANING: &str = "I have reviewed this";
 
 /// The acts that a person signs.
-const SIGNED: [(&str, &str); 7] = [
+const SIGNED: [(&str, &str); 8] = [
     ("DELETE", "/v1/imaging/analyses/{analysis}"),
     ("DELETE", "/v1/studies/{study}"),
     ("DELETE", "/v1/subjects/{pseudonym}"),

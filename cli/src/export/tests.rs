@@ -61,7 +61,7 @@ pub(super) fn ring() -> Rc<KeyRing> {
 fn rests(mut record: Value, number: u32, batch: &mut Batch) -> Value {
     let submission = &mut record["submission"];
     let subject = Pseudonym::from(submission["subject"].as_str().unwrap());
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let (wrapped, keys) = ring().make(&subject, &[[1; 36]; 2]).unwrap();
         let sealed = keys.seal_content(&id(number), submission["content"].as_object().unwrap()).unwrap();
         submission["content"] = json!(sealed);

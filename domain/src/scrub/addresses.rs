@@ -211,7 +211,7 @@ pub(super) fn nickname(text: &str, at: usize) -> Option<Span> {
     let is_letter = |c: char| c.is_ascii_alphabetic();
     let letters = name.chars().filter(|c| is_letter(*c)).count();
     let begins = |word: &&str| name.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
-    let is_occasion = OCCASIONS.iter().any(|word| begins(&word));
+    let is_occasion = OCCASIONS.iter().any(begins);
     let has_mark = name.contains('_') || name.split('.').all(|part| part.starts_with(is_letter)) && name.contains('.');
     let is_name = has_mark || letters >= FEWEST_LETTERS && !is_occasion && !name.contains(['.', '-']);
     let fits = name.starts_with(is_letter) && letters > 2 && is_name;

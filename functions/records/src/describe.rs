@@ -4,7 +4,6 @@
 
 use schemars::JsonSchema;
 use state::edge::describe::*;
-use state::erasure::study::StudyErasure;
 use state::erasure::subject::Certificate;
 
 use crate::erase::Erased;

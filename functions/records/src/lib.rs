@@ -7,7 +7,6 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod erase;
-mod erase_study;
 mod erase_subject;
 mod export;
 mod fhir;

@@ -92,7 +92,7 @@ fn workers_that_meet_seal_with_the_same_keys_until_they_are_destroyed() {
         let waited_for = destroy(&redis, &store, &who).await;
         assert!(Opener::new(&ring(1)).keys(&store, &who).await.unwrap().is_none());
         assert_eq!(destroyed(&redis, since).await.unwrap().1, [who.clone()].into());
-        assert_eq!(one.load(&redis, &who).await, [who.clone()]);
+        assert_eq!(one.load(&redis, &who).await, std::slice::from_ref(&who));
         assert_ne!(one.sealed(&who), before);
         assert!(one.load(&redis, &who).await.is_empty());
         // A document that came meanwhile has new keys; the erasure destroys these as well, and waits for what came till then.

@@ -51,7 +51,7 @@ fn a_study_takes_in_what_its_document_says() {
             let id = id(&format!("s{number}"), 1000);
             let record = remembered("aa", 1000);
             let outcome = open.enqueue(redis, &"k".into(), "", &[one(&id, &record, scope, *at, "")]).await.unwrap();
-            assert_eq!(outcome, [expected.clone()], "{scope} {at}");
+            assert_eq!(outcome, std::slice::from_ref(expected), "{scope} {at}");
             let asked = told[number].map_or(Enqueued::Queued, Enqueued::NotTaken);
             assert_eq!(asked, *expected, "{scope} {at}");
         }
