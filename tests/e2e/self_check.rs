@@ -75,7 +75,7 @@ async fn it_comes_back_again_and_again_and_is_nowhere_to_be_seen() {
             "{vigil}:watch"
         ]
     );
-    assert_eq!(stored, ["probe/ready", "probe/self-check"]);
+    assert_eq!(stored, ["probe/ready", "probe/self-check", "pseudonym-key"]);
     let mut last = first;
     for _ in 0..4 {
         last = back(&app, last).await;

@@ -54,7 +54,7 @@ test('an administrator checks, compares and stores a document, and restores an e
 }) => {
   const { name, content, wrong } = documentOf(study);
   await signIn(page, key('admin'), '/configuration');
-  await expect(page.locator('.library > li')).toHaveCount(7);
+  await expect(page.locator('.library > li')).toHaveCount(8);
   await look(page, '50-configuration');
   await page.getByRole('link', { name, exact: true }).click();
   const field = page.locator('.editor textarea');
