@@ -64,7 +64,7 @@ async fn subjects_whose_retention_is_over_are_erased() {
     assert!(certificate.is_some());
     assert_eq!(app.scored(&young).await["state"], "scored");
     let listed: Vec<String> = app.redis(&["ZRANGE", "{vigil}:subjects:A", "0", "-1"]).await;
-    assert_eq!(listed, [young_subject.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&young_subject));
 
     // A later document begins its days anew.
     let mut again = phq9("young-2", [1; 9]);

@@ -117,12 +117,12 @@ fn piece(rest: &str, c: char) -> Option<Piece> {
 fn tag(rest: &str, open: &str, close: &str) -> Option<Piece> {
     let inner = rest.strip_prefix(open)?;
     // A tag that is never closed is looked at up to the next.
-    let most = inner.char_indices().map(|(at, _)| at).take_while(|at| *at < LONGEST_TAG).last()?;
-    let end = open.len() + inner.get(..most + 1).unwrap_or(inner.get(..most)?).find(close)? + close.len();
-    let inner = rest.get(open.len()..end - close.len())?;
-    if inner.contains(open) {
+    let is_at = |at: usize, sign: &str| inner.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(sign.as_bytes()));
+    let length = (0..inner.len().min(LONGEST_TAG)).find(|at| is_at(*at, open) || is_at(*at, close))?;
+    if !is_at(length, close) {
         return None;
     }
+    let (inner, end) = (inner.get(..length)?, open.len() + length + close.len());
     if inner.starts_with("!--") {
         return Some((end, None));
     }
