@@ -26,6 +26,9 @@ use crate::wire::sealed::{KeyRing, Random, SubjectKeys, WrappedKeys, unwrap};
 /// The most subjects whose keys are remembered.
 const MOST_SUBJECTS: usize = 20_000;
 
+/// The most subjects of one reply.
+const MOST_DESTROYED: usize = 5000;
+
 /// The number of the last destruction of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Destructions(i64);
@@ -33,7 +36,7 @@ pub struct Destructions(i64);
 script! {
     DestroyedScript = "queue/destroyed.lua",
     keys { destroyed: &'static str }
-    args { since: i64 }
+    args { since: i64, most: usize }
     reply (Destructions, BTreeSet<Pseudonym>), by |reply| read(&reply)
 }
 
@@ -48,7 +51,26 @@ fn read(reply: &[RedisResult]) -> Option<(Destructions, BTreeSet<Pseudonym>)> {
 /// # Errors
 /// [`Kind::Unavailable`].
 pub async fn destroyed(redis: &Redis, since: Destructions) -> Result<(Destructions, BTreeSet<Pseudonym>), Error> {
-    DestroyedScript { destroyed: names::KEYS_DESTROYED, since: since.0 }.run(redis).await
+    destroyed_by(redis, since, MOST_DESTROYED).await
+}
+
+/// As [`destroyed`], with this many subjects in one reply.
+async fn destroyed_by(
+    redis: &Redis,
+    mut since: Destructions,
+    most: usize,
+) -> Result<(Destructions, BTreeSet<Pseudonym>), Error> {
+    let mut all = BTreeSet::new();
+    loop {
+        let script = DestroyedScript { destroyed: names::KEYS_DESTROYED, since: since.0, most };
+        let (last, subjects) = script.run(redis).await?;
+        let is_last = subjects.len() < most || last == since;
+        all.extend(subjects);
+        since = last;
+        if is_last {
+            return Ok((since, all));
+        }
+    }
 }
 
 /// The keys of a subject in a worker's hands.
