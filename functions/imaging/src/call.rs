@@ -225,7 +225,11 @@ async fn done(
     log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
     notify(job, &mut follow_ups)?;
-    ended(config, job, &record, batch, follow_ups).await
+    let (since, subject) = (held.since(), job.subject.clone());
+    Ok(match ended(config, job, &record, batch, follow_ups).await? {
+        End::Finished(batch, follow_ups, keys) => End::Sealed { since, subject, batch, follow_ups, keys },
+        end => end,
+    })
 }
 
 async fn ended(

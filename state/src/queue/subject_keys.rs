@@ -6,7 +6,7 @@
 //! Mechanism: a worker that finds no keys makes some and pins them (`pin`): the first that are pinned stand. Then it reads the
 //! store once more: pins are deleted only after the keys are stored, so it cannot miss keys that another worker stored in
 //! between. Erasing a subject counts up a number in Redis, with the subject's name; a worker asks before each batch, and again
-//! before it ends one, whose keys were destroyed since. Such entries wait again and get new keys.
+//! before it stores new keys and before it ends one, whose keys were destroyed since. Such entries wait again and get new keys.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -73,6 +73,27 @@ async fn destroyed_by(
     }
 }
 
+/// Takes keys of these subjects that were destroyed since, and the identities that they sealed, out of a batch that is to be stored: there
+/// may be newer ones. Returns whether there were any. Their entries must not end.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn drop_destroyed(
+    redis: &Redis,
+    since: Destructions,
+    subjects: &BTreeSet<Pseudonym>,
+    batch: &mut Batch,
+) -> Result<bool, Error> {
+    if subjects.is_empty() {
+        return Ok(false);
+    }
+    let (_, destroyed) = destroyed(redis, since).await?;
+    let gone = subjects.intersection(&destroyed);
+    let gone: Vec<String> = gone.flat_map(|subject| [names::subject_keys(subject), names::subject(subject)]).collect();
+    batch.remove(&gone);
+    Ok(!gone.is_empty())
+}
+
 /// The keys of a subject in a worker's hands.
 struct Held {
     keys: SubjectKeys,
@@ -89,18 +110,32 @@ pub struct HeldKeys {
     held: HashMap<Pseudonym, Held>,
     /// Those whose keys no key of the installation opens.
     unopened: BTreeSet<Pseudonym>,
+    /// Those whose keys were put into a batch since [`HeldKeys::take_new`].
+    new: BTreeSet<Pseudonym>,
     since: Destructions,
 }
 
 impl HeldKeys {
     /// Knows no subject yet.
     pub fn new(ring: Rc<KeyRing>) -> Self {
-        HeldKeys { ring, held: HashMap::new(), unopened: BTreeSet::new(), since: Destructions(i64::MAX) }
+        HeldKeys {
+            ring,
+            held: HashMap::new(),
+            unopened: BTreeSet::new(),
+            new: BTreeSet::new(),
+            since: Destructions(i64::MAX),
+        }
     }
 
     /// Every key of the installation.
     pub fn ring(&self) -> &Rc<KeyRing> {
         &self.ring
+    }
+
+    /// The subjects whose new keys were put into batches since the last call. Right before such a batch is stored, the worker
+    /// calls [`drop_destroyed`].
+    pub fn take_new(&mut self) -> BTreeSet<Pseudonym> {
+        std::mem::take(&mut self.new)
     }
 
     /// The last destruction of which it knows.
@@ -209,6 +244,7 @@ impl HeldKeys {
         if let Some(unstored) = held.unstored.take() {
             batch.put(names::subject_keys(subject), &unstored)?;
             follow_ups.unpin(subject.as_str());
+            self.new.insert(subject.clone());
         }
         Ok(&held.keys)
     }
