@@ -1,9 +1,9 @@
 //! The erasure of a subject: how far it is, and the certificate at its end.
 //!
-//! Guarantee: its keys are destroyed first ([`destroy_keys`]), by its age last ([`destroy_unused_keys`]), which makes copies of its contents and its identity
-//! unreadable wherever they are. The certificate is written in one transaction with the removal of the sealed identity, so a
-//! subject whose certificate stands is erased. An erasure that broke off is continued by the next call, with the same time, actor and
-//! reason. Nothing is counted twice.
+//! Guarantee: its keys are destroyed first ([`destroy_keys`]), by its age last ([`destroy_unused_keys`]), which makes copies of
+//! its contents and its identity unreadable wherever they are. The certificate is written in one transaction with the removal
+//! of the sealed identity, so a subject whose certificate stands is erased. An erasure that broke off is continued by the next
+//! call, with the same time, actor and reason. Nothing is counted twice.
 //!
 //! Mechanism: a hash in Redis says that the erasure has begun, and counts. What is erased leaves the subject's lists in
 //! the script that counts it. A worker that stored the identity with work that was erased meanwhile calls [`again`]: it

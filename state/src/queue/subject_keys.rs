@@ -73,8 +73,8 @@ async fn destroyed_by(
     }
 }
 
-/// Takes keys of these subjects that were destroyed since, and the identities that they sealed, out of a batch that is to be stored: there
-/// may be newer ones. Returns whether there were any. Their entries must not end.
+/// Takes keys of these subjects that were destroyed since, and the identities that they sealed, out of a batch that is to be
+/// stored: there may be newer ones. Returns whether any subject's were destroyed. Its entries must not end.
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
