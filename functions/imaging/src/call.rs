@@ -225,11 +225,8 @@ async fn done(
     log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
     notify(job, &mut follow_ups)?;
-    let (since, subject) = (held.since(), job.subject.clone());
-    Ok(match ended(config, job, &record, batch, follow_ups).await? {
-        End::Finished(batch, follow_ups, keys) => End::Sealed { since, subject, batch, follow_ups, keys },
-        end => end,
-    })
+    let end = ended(config, job, &record, batch, follow_ups).await?;
+    Ok(end.sealed(held.since(), &job.subject))
 }
 
 async fn ended(

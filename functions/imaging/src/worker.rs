@@ -75,6 +75,18 @@ pub(crate) enum End {
     Released,
 }
 
+impl End {
+    /// This end, with an identity that is sealed with the keys of a subject.
+    pub(crate) fn sealed(self, since: Destructions, subject: &Pseudonym) -> Self {
+        match self {
+            End::Finished(batch, follow_ups, keys) => {
+                End::Sealed { since, subject: subject.clone(), batch, follow_ups, keys }
+            }
+            end => end,
+        }
+    }
+}
+
 async fn drain() -> Result<(), Error> {
     let config = Config::config().await?;
     let holder = Rc::new(Holder::new());
