@@ -145,6 +145,11 @@ impl Batch {
         self.records.iter().any(|(own, _)| own == key)
     }
 
+    /// Takes the records of these keys out of the batch.
+    pub fn remove(&mut self, keys: &[String]) {
+        self.records.retain(|(own, _)| !keys.contains(own));
+    }
+
     /// The record of a key in the batch, if there is one.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<Result<T, Error>> {
         self.bytes(key).map(read)

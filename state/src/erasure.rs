@@ -11,6 +11,7 @@
 //! Not for: copies elsewhere. It cannot reach data sent to a receiver, in a backup, or in Redis' append-only file until
 //! that is rewritten.
 
+mod keys;
 pub mod study;
 pub mod subject;
 

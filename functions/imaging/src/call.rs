@@ -225,7 +225,8 @@ async fn done(
     log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
     notify(job, &mut follow_ups)?;
-    ended(config, job, &record, batch, follow_ups).await
+    let end = ended(config, job, &record, batch, follow_ups).await?;
+    Ok(end.sealed(held.since(), &job.subject))
 }
 
 async fn ended(

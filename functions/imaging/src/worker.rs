@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::ids::AnalysisId;
+use domain::ids::{AnalysisId, Pseudonym};
 use futures::StreamExt;
 use futures::channel::oneshot;
 use futures::future::{Either, FutureExt, select};
@@ -23,6 +23,7 @@ use state::edge::serve::Component as _;
 use state::imaging::{erasure, jobs};
 use state::names::Queue;
 use state::queue::holder::Holder;
+use state::queue::subject_keys::{self, Destructions};
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
 use state::wire::analysis::QueuedAnalysis;
 use state::wire::queued::ImagingEntry;
@@ -68,8 +69,22 @@ pub(crate) struct Done {
 pub(crate) enum End {
     /// Finished: the records to store, the follow-ups, and the keys to delete.
     Finished(Batch, FollowUps, Vec<String>),
+    /// As finished, with an identity that is sealed with the keys of the subject as of a destruction.
+    Sealed { since: Destructions, subject: Pseudonym, batch: Batch, follow_ups: FollowUps, keys: Vec<String> },
     /// Not finished: the entry is handed out again.
     Released,
+}
+
+impl End {
+    /// This end, with an identity that is sealed with the keys of a subject.
+    pub(crate) fn sealed(self, since: Destructions, subject: &Pseudonym) -> Self {
+        match self {
+            End::Finished(batch, follow_ups, keys) => {
+                End::Sealed { since, subject: subject.clone(), batch, follow_ups, keys }
+            }
+            end => end,
+        }
+    }
 }
 
 async fn drain() -> Result<(), Error> {
@@ -180,8 +195,15 @@ async fn one(
 
 async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> {
     let Done { queue, entry, analysis, end } = done;
-    let End::Finished(mut batch, mut follow_ups, keys) = end else {
-        return queue::release(&config.redis, queue, holder, [entry], LOOK).await;
+    let (mut batch, mut follow_ups, keys) = match end {
+        End::Finished(batch, follow_ups, keys) => (batch, follow_ups, keys),
+        End::Sealed { since, subject, mut batch, follow_ups, keys } => {
+            if subject_keys::drop_destroyed(&config.redis, since, &[subject].into(), &mut batch).await? {
+                return queue::release(&config.redis, queue, holder, [entry], LOOK).await;
+            }
+            (batch, follow_ups, keys)
+        }
+        End::Released => return queue::release(&config.redis, queue, holder, [entry], LOOK).await,
     };
     if let Err(unavailable) = kv::put_all(&mut batch) {
         queue::release(&config.redis, queue, holder, [entry], PAUSE).await?;

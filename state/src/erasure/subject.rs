@@ -1,9 +1,9 @@
 //! The erasure of a subject: how far it is, and the certificate at its end.
 //!
-//! Guarantee: its keys are destroyed first ([`destroy_keys`]), which makes copies of its contents and its identity
-//! unreadable wherever they are. The certificate is written in one transaction with the removal of the sealed identity, so a
-//! subject whose certificate stands is erased. An erasure that broke off is continued by the next call, with the same time, actor and
-//! reason. Nothing is counted twice.
+//! Guarantee: its keys are destroyed first ([`destroy_keys`]), by its age last ([`destroy_unused_keys`]), which makes copies of
+//! its contents and its identity unreadable wherever they are. The certificate is written in one transaction with the removal
+//! of the sealed identity, so a subject whose certificate stands is erased. An erasure that broke off is continued by the next
+//! call, with the same time, actor and reason. Nothing is counted twice.
 //!
 //! Mechanism: a hash in Redis says that the erasure has begun, and counts. What is erased leaves the subject's lists in
 //! the script that counts it. A worker that stored the identity with work that was erased meanwhile calls [`again`]: it
@@ -11,21 +11,26 @@
 //!
 //! Not for: erasing submissions and analyses. Its caller does that.
 
+use std::time::Duration;
+
 use domain::ids::{KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
 use platform::Error;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, integer, nothing, number, string, text, unexpected, whole};
+use platform::redis::{Redis, integer, nothing, number, string, text, unexpected};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::audit::{self, Action, Change};
+use crate::lock::Lock;
 use crate::names::{self, Queue};
 use crate::wire::entry::Subject;
 
-/// The number of destructions of keys of which workers can learn.
-const REMEMBERED: u32 = 10_000;
+pub use super::keys::{broken_off, complete, destroy_keys, destroy_unused_keys, has_keys};
+
+/// For so long one host alone carries erasures on, longer than a step.
+pub const LEASE: Duration = Duration::from_secs(10);
 /// The number of entries of a queue that one script looks at.
 const PAGE: u32 = 500;
 
@@ -128,7 +133,7 @@ pub enum List {
 }
 
 /// The lists of a subject.
-fn lists(subject: &Pseudonym) -> [String; 3] {
+pub(super) fn lists(subject: &Pseudonym) -> [String; 3] {
     [names::filed(subject), names::failed(subject), names::analyses_of(subject)]
 }
 
@@ -137,13 +142,6 @@ script! {
     keys { progress: String }
     args { begun: String }
     reply Progress, by |reply| progress(&reply)
-}
-
-script! {
-    DestroyScript<'a> = "erasure/destroy.lua",
-    keys { progress: String, destroyed: &'static str, pinned: String }
-    args { subject: &'a str, remembered: u32 }
-    reply i64, by whole
 }
 
 script! {
@@ -193,6 +191,9 @@ pub async fn standing(redis: &Redis, store: &Store, subject: &Subject) -> Result
     if !subject.sealed.is_empty() || has_begun(redis, pseudonym).await? || left(redis, pseudonym).await? > 0 {
         return Ok(None);
     }
+    if has_keys(store, pseudonym).await? {
+        return Ok(None);
+    }
     store.get(&names::subject_erased(pseudonym)).await
 }
 
@@ -202,42 +203,6 @@ pub async fn standing(redis: &Redis, store: &Store, subject: &Subject) -> Result
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
 pub async fn begin(redis: &Redis, subject: &Pseudonym, begun: &Begun) -> Result<Progress, Error> {
     BeginScript { progress: names::erasing(subject), begun: kv::json(begun)? }.run(redis).await
-}
-
-/// Whether a subject has keys.
-///
-/// # Errors
-/// [`Kind::Unavailable`](platform::Kind::Unavailable).
-pub async fn has_keys(store: &Store, subject: &Pseudonym) -> Result<bool, Error> {
-    Ok(store.bytes(&names::subject_keys(subject)).await?.is_some())
-}
-
-/// Destroys the keys of a subject: what they sealed opens nowhere any more. If documents come in meanwhile, workers make new
-/// ones, and a later call destroys those. Workers that have destroyed keys in memory learn of it before they end anything.
-///
-/// # Errors
-/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
-pub async fn destroy_keys(
-    redis: &Redis,
-    store: &Store,
-    subject: &Pseudonym,
-    progress: &mut Progress,
-) -> Result<(), Error> {
-    if progress.keys_destroyed && !has_keys(store, subject).await? {
-        return Ok(());
-    }
-    kv::remove_all(&[names::subject_keys(subject)])?;
-    progress.began_ms = DestroyScript {
-        progress: names::erasing(subject),
-        destroyed: names::KEYS_DESTROYED,
-        pinned: names::pinned(subject.as_str()),
-        subject: subject.as_str(),
-        remembered: REMEMBERED,
-    }
-    .run(redis)
-    .await?;
-    progress.keys_destroyed = true;
-    Ok(())
 }
 
 /// Takes something that is erased off a list of its subject, where it is stored as this member, and counts it.
@@ -405,7 +370,7 @@ fn forgotten(subject: &Subject) -> Subject {
 }
 
 /// For a worker that stored the identity of a subject together with something that was erased meanwhile: removes the
-/// identity, if the subject is erased and nothing has come since.
+/// identity and the keys, if the subject is erased and nothing has come since.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
@@ -418,7 +383,14 @@ pub async fn again(redis: &Redis, store: &Store, subject: &Pseudonym) -> Result<
     let Some(stored) = store.get::<Subject>(&names::subject(subject)).await? else { return Ok(()) };
     let mut batch = Batch::default();
     batch.put(names::subject(subject), &forgotten(&stored))?;
-    kv::put_all(&mut batch)
+    kv::put_all(&mut batch)?;
+    // Without the lock they stay, with nothing that they sealed. They go with the next erasure, see `standing`.
+    if let Some(lock) = Lock::take(redis, names::ERASURE_LOCK, LEASE).await? {
+        let destroyed = destroy_unused_keys(redis, store, &stored).await;
+        lock.release(redis).await?;
+        destroyed?;
+    }
+    Ok(())
 }
 
 /// Removes the due entries and dead letters of a subject: looks for overdue documents, analyses and submissions that were

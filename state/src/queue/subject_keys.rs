@@ -6,7 +6,7 @@
 //! Mechanism: a worker that finds no keys makes some and pins them (`pin`): the first that are pinned stand. Then it reads the
 //! store once more: pins are deleted only after the keys are stored, so it cannot miss keys that another worker stored in
 //! between. Erasing a subject counts up a number in Redis, with the subject's name; a worker asks before each batch, and again
-//! before it ends one, whose keys were destroyed since. Such entries wait again and get new keys.
+//! before it stores new keys and before it ends one, whose keys were destroyed since. Such entries wait again and get new keys.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -26,6 +26,9 @@ use crate::wire::sealed::{KeyRing, Random, SubjectKeys, WrappedKeys, unwrap};
 /// The most subjects whose keys are remembered.
 const MOST_SUBJECTS: usize = 20_000;
 
+/// The most subjects of one reply.
+const MOST_DESTROYED: usize = 5000;
+
 /// The number of the last destruction of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Destructions(i64);
@@ -33,7 +36,7 @@ pub struct Destructions(i64);
 script! {
     DestroyedScript = "queue/destroyed.lua",
     keys { destroyed: &'static str }
-    args { since: i64 }
+    args { since: i64, most: usize }
     reply (Destructions, BTreeSet<Pseudonym>), by |reply| read(&reply)
 }
 
@@ -48,7 +51,47 @@ fn read(reply: &[RedisResult]) -> Option<(Destructions, BTreeSet<Pseudonym>)> {
 /// # Errors
 /// [`Kind::Unavailable`].
 pub async fn destroyed(redis: &Redis, since: Destructions) -> Result<(Destructions, BTreeSet<Pseudonym>), Error> {
-    DestroyedScript { destroyed: names::KEYS_DESTROYED, since: since.0 }.run(redis).await
+    destroyed_by(redis, since, MOST_DESTROYED).await
+}
+
+/// As [`destroyed`], with this many subjects in one reply.
+async fn destroyed_by(
+    redis: &Redis,
+    mut since: Destructions,
+    most: usize,
+) -> Result<(Destructions, BTreeSet<Pseudonym>), Error> {
+    let mut all = BTreeSet::new();
+    loop {
+        let script = DestroyedScript { destroyed: names::KEYS_DESTROYED, since: since.0, most };
+        let (last, subjects) = script.run(redis).await?;
+        let is_last = subjects.len() < most || last == since;
+        all.extend(subjects);
+        since = last;
+        if is_last {
+            return Ok((since, all));
+        }
+    }
+}
+
+/// Takes keys of these subjects that were destroyed since, and the identities that they sealed, out of a batch that is to be
+/// stored: there may be newer ones. Returns whether any subject's were destroyed. Its entries must not end.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn drop_destroyed(
+    redis: &Redis,
+    since: Destructions,
+    subjects: &BTreeSet<Pseudonym>,
+    batch: &mut Batch,
+) -> Result<bool, Error> {
+    if subjects.is_empty() {
+        return Ok(false);
+    }
+    let (_, destroyed) = destroyed(redis, since).await?;
+    let gone = subjects.intersection(&destroyed);
+    let gone: Vec<String> = gone.flat_map(|subject| [names::subject_keys(subject), names::subject(subject)]).collect();
+    batch.remove(&gone);
+    Ok(!gone.is_empty())
 }
 
 /// The keys of a subject in a worker's hands.
@@ -67,18 +110,32 @@ pub struct HeldKeys {
     held: HashMap<Pseudonym, Held>,
     /// Those whose keys no key of the installation opens.
     unopened: BTreeSet<Pseudonym>,
+    /// Those whose keys were put into a batch since [`HeldKeys::take_new`].
+    new: BTreeSet<Pseudonym>,
     since: Destructions,
 }
 
 impl HeldKeys {
     /// Knows no subject yet.
     pub fn new(ring: Rc<KeyRing>) -> Self {
-        HeldKeys { ring, held: HashMap::new(), unopened: BTreeSet::new(), since: Destructions(i64::MAX) }
+        HeldKeys {
+            ring,
+            held: HashMap::new(),
+            unopened: BTreeSet::new(),
+            new: BTreeSet::new(),
+            since: Destructions(i64::MAX),
+        }
     }
 
     /// Every key of the installation.
     pub fn ring(&self) -> &Rc<KeyRing> {
         &self.ring
+    }
+
+    /// The subjects whose new keys were put into batches since the last call. Right before such a batch is stored, the worker
+    /// calls [`drop_destroyed`].
+    pub fn take_new(&mut self) -> BTreeSet<Pseudonym> {
+        std::mem::take(&mut self.new)
     }
 
     /// The last destruction of which it knows.
@@ -187,6 +244,7 @@ impl HeldKeys {
         if let Some(unstored) = held.unstored.take() {
             batch.put(names::subject_keys(subject), &unstored)?;
             follow_ups.unpin(subject.as_str());
+            self.new.insert(subject.clone());
         }
         Ok(&held.keys)
     }

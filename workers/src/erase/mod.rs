@@ -6,8 +6,9 @@
 //!
 //! Mechanism: each submission and analysis is erased as if it were erased alone, and leaves the subject's list last. What
 //! still waits to be scored is waited for, until the queue has nothing of the site that came before; then it is in the list.
-//! The keys of the subject are destroyed first, so that copies of what they sealed open nowhere; not by its age, because what
-//! comes in meanwhile is kept and is sealed with them. The identity goes last, in one transaction with the certificate.
+//! The keys of the subject are destroyed first, so that copies of what they sealed open nowhere. By its age they are destroyed
+//! last, and only if nothing of the subject is stored and nothing of its site waits to be scored: what comes in meanwhile is
+//! kept, and may be sealed with them. The identity goes last, in one transaction with the certificate.
 //!
 //! A study waits for its queues once, before its first subject and after its last, and looks through due entries and dead
 //! letters once: they are common to all studies and may be long.
@@ -40,9 +41,6 @@ use submission::{Author, Target};
 const PAGE: u32 = 50;
 /// The pause before something that waits for a worker is looked for again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// For so long one host alone carries erasures on, longer than a step.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// How a subject is erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +79,12 @@ enum Part {
 pub async fn carry_on(redis: &Redis, deadline: Deadline) -> Result<bool, Error> {
     let (studies, kept) = (erasure::study::studies(redis).await?, retention::in_force(redis).await?);
     let looks = kept.is_some() && retention::is_due(redis).await?;
-    if !studies.is_empty() || looks {
-        let Some(lock) = Lock::take(redis, names::ERASURE_LOCK, LEASE).await? else { return Ok(true) };
+    let broken_off = !progress::broken_off(redis).await?.is_empty();
+    if !studies.is_empty() || looks || broken_off {
+        let Some(lock) = Lock::take(redis, names::ERASURE_LOCK, progress::LEASE).await? else { return Ok(true) };
         let carried = async {
             let store = Store::open().await?;
+            progress::complete(redis).await?;
             study::carry_on(redis, &store, &studies, deadline).await?;
             match &kept {
                 Some((version, kept)) if looks => retention::carry_on(redis, &store, (version, kept), deadline).await,
@@ -126,7 +126,10 @@ pub async fn subject(
             progress::break_off(redis, pseudonym).await?;
             return Ok(Outcome::Left(left));
         }
-        if left == 0 && how != How::ByAge {
+        if left == 0 && how == How::ByAge {
+            // What came in meanwhile is in a list in the next round, and is spared, or is another subject's.
+            left = u64::from(!progress::destroy_unused_keys(redis, store, subject).await?);
+        } else if left == 0 {
             // New keys are those of a document that came in meanwhile: it is in the list now, or will be.
             left = u64::from(progress::has_keys(store, pseudonym).await?);
         }

@@ -96,7 +96,7 @@ async fn score_for(budget: Duration) -> Result<usize, Error> {
         };
         // Frees the memory of the stored batch before the next one needs it.
         let stored = match scored {
-            Ok(mut scored) => bench.store(std::mem::take(&mut scored.batch)).await.map(|()| scored),
+            Ok(mut scored) => bench.store(&mut scored).await.map(|()| scored),
             Err(unavailable) => Err(unavailable),
         };
         let (ended, next) = (ending.await, next.await);

@@ -42,6 +42,8 @@ pub(crate) struct Scored {
     pub(crate) probes: usize,
     /// The subjects whose keys sealed something, with the entries.
     sealed: Vec<(Pseudonym, String)>,
+    /// The subjects whose keys are stored with the batch.
+    new_keys: BTreeSet<Pseudonym>,
     /// The last destruction of keys of which the batch knows.
     keys_as_of: Option<Destructions>,
 }
@@ -96,6 +98,7 @@ impl Batches<'_> {
             let finished = self.one(work, known, scorer, &mut scored).await?;
             scored.finished.push(finished);
         }
+        scored.new_keys = scorer.keys.take_new();
         Ok(scored)
     }
 
@@ -135,8 +138,12 @@ impl Batches<'_> {
     }
 
     /// Stores a batch's records, unless the worker was declared dead since its claim. Writes in parts, each shorter
-    /// than the lease, even if the disk is slow.
-    pub(crate) async fn store(&self, mut batch: Batch) -> Result<(), Error> {
+    /// than the lease, even if the disk is slow. New keys that were destroyed meanwhile are not stored.
+    pub(crate) async fn store(&self, scored: &mut Scored) -> Result<(), Error> {
+        let mut batch = std::mem::take(&mut scored.batch);
+        if let Some(since) = scored.keys_as_of {
+            subject_keys::drop_destroyed(self.redis, since, &scored.new_keys, &mut batch).await?;
+        }
         kv::put_in_parts(&mut batch, async || self.holder.still_holds(self.redis).await).await
     }
 
