@@ -95,7 +95,8 @@ pub async fn once<T>(
 pub fn json<T: DeserializeOwned>(text: &str, rule: &str) -> Result<T, Vec<String>> {
     let broken = || vec![rule.to_owned()];
     match Json::sound(text.as_bytes(), Limits::DEFINITION) {
-        Ok(value) => serde_json::from_value(value).map_err(|_| broken()),
+        // Read once more, because a reader of values for each type would be a good part of a component.
+        Ok(_) => crate::json::read(text.as_bytes()).map_err(|_| broken()),
         Err(Unreadable::NotJson { .. } | Unreadable::Foreign) => Err(broken()),
         Err(Unreadable::Refused(faults)) => {
             Err(faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect())

@@ -28,7 +28,6 @@ use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{Event, Ignored, State, Step};
 use domain::ids::AlertId;
 use domain::{Severity, Timestamp};
-use serde::Deserialize as _;
 use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
@@ -39,7 +38,7 @@ pub use figures::{BUCKETS_MS, attempted};
 pub use list::{Filter, Listed, Order, counts, list, places, revision};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text, unexpected};
-use platform::{Error, Kind};
+use platform::{Error, Kind, json};
 pub use raise::{Raised, Raising, close_groups, raise, raise_all};
 pub(crate) use record::forget;
 pub use record::{Reserve, deliveries, history, restore, shown};
@@ -81,7 +80,7 @@ impl Loaded {
     fn read(value: &Value, in_redis: bool) -> Option<Self> {
         let state = State::read(value)?;
         let expected = if in_redis { format!("{} ", state.revision()) } else { String::new() };
-        let last = value.get("last").and_then(|last| Vec::deserialize(last).ok()).unwrap_or_default();
+        let last = value.get("last").and_then(|last| json::read(last.to_string().as_bytes()).ok()).unwrap_or_default();
         Some(Loaded { state, expected, last, own: Vec::new() })
     }
 
@@ -211,7 +210,7 @@ async fn is_overwritten(store: &Store, found: &Loaded) -> Result<bool, Error> {
         return Ok(false);
     }
     let stored = store.bytes(&names::stored_alert_state(found.state.alert())).await?;
-    let stored: Option<Value> = stored.and_then(|stored| serde_json::from_slice(&stored).ok());
+    let stored: Option<Value> = stored.and_then(|stored| json::read(&stored).ok());
     let Some(state) = stored.as_ref().and_then(State::read) else { return Ok(false) };
     Ok(state.revision() == found.state.revision() && stored != Some(record::value_of(&found.state, &found.last)))
 }

@@ -228,7 +228,7 @@ async fn asked(
     let headers = [("accept", "application/json".to_owned())];
     let answer = http::post(&url, &headers, (FORM, fields.join("&").into_bytes()), LONGEST_ANSWER, deadline).await;
     match answer {
-        Ok(answer) if answer.status == 200 => serde_json::from_slice(&answer.body).map_err(|_| away()),
+        Ok(answer) if answer.status == 200 => platform::json::read(&answer.body).map_err(|_| away()),
         // RFC 6749, section 5.2.
         Ok(answer) if matches!(answer.status, 400 | 401 | 403) => {
             let detail = "the identity provider refused it: sign in again";

@@ -60,7 +60,7 @@ pub(crate) async fn configuration(
             Err(word) => return Response::Failed(word),
         };
         // OpenID Connect Discovery 1.0, section 4.3: the issuer must be the one that was asked.
-        let found: Option<Configuration> = serde_json::from_slice(&body).ok();
+        let found: Option<Configuration> = platform::json::read(&body).ok();
         let sound = found.filter(|found| {
             let addresses = [&found.authorization_endpoint, &found.token_endpoint, &found.jwks_uri];
             found.issuer == issuer && addresses.into_iter().all(|text| address(text).is_some())
@@ -121,7 +121,7 @@ pub(crate) fn chosen(text: &str, id: Option<&str>) -> Option<Jwk> {
 async fn keys(url: String) -> Response {
     match fetched(&url).await {
         // A key of a kind that is not known here does no harm to the others.
-        Ok(body) => kept(serde_json::from_slice::<JwkSet>(&body).ok().as_ref()),
+        Ok(body) => kept(platform::json::read::<JwkSet>(&body).ok().as_ref()),
         Err(word) => Response::Failed(word),
     }
 }

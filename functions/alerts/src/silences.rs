@@ -121,7 +121,7 @@ pub(crate) struct SilenceEnded<'a> {
 /// A silence of the document as it is shown; none if it cannot be read.
 fn shown(silence: &Value) -> Option<SilenceShown> {
     let read = Silence::read(silence).ok()?;
-    let shown = SilenceShown::deserialize(silence).ok()?;
+    let shown = platform::json::read::<SilenceShown>(silence.to_string().as_bytes()).ok()?;
     Some(SilenceShown { state: state(&read, clock::now()).to_owned(), ..shown })
 }
 

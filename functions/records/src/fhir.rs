@@ -11,7 +11,6 @@ use domain::fhir::capability::capability_statement;
 use domain::fhir::questionnaire::questionnaire;
 use platform::http::Reply;
 use platform::kv::Store;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::fhir::{FHIR_JSON, outcome};
@@ -68,7 +67,7 @@ async fn response(config: &Config, principal: &Principal, id: &str) -> Result<Va
 }
 
 /// A stored submission that the key covers.
-pub(crate) async fn stored<C: DeserializeOwned>(
+pub(crate) async fn stored<C: TryFrom<Content>>(
     principal: &Principal,
     id: &str,
 ) -> Result<Option<Record<String, Submission<C>>>, Problem> {

@@ -6,6 +6,7 @@
 //! Types that are written far more often than they are read have their texts as `T`, so that writing can use
 //! references.
 
+use core::convert::Infallible;
 use std::collections::BTreeMap;
 
 use domain::alert::state;
@@ -34,9 +35,9 @@ pub struct Entry {
     pub trace: String,
 }
 
-/// A submission, without anybody's identity.
+/// A submission, without anybody's identity. See [`crate::wire::sealed`] for its reader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Submission<C = Map<String, Value>> {
     /// Its id.
     pub submission_id: SubmissionId,
@@ -98,7 +99,16 @@ impl<C> Submission<C> {
 
     /// The same submission with another form of its content.
     pub fn map<D>(self, content: impl FnOnce(C) -> D) -> Submission<D> {
-        Submission {
+        let Ok(mapped) = self.try_map(|own| Ok::<_, Infallible>(content(own)));
+        mapped
+    }
+
+    /// The same submission with another form of its content, if it has that form.
+    ///
+    /// # Errors
+    /// What `content` says.
+    pub fn try_map<D, E>(self, content: impl FnOnce(C) -> Result<D, E>) -> Result<Submission<D>, E> {
+        Ok(Submission {
             submission_id: self.submission_id,
             study_id: self.study_id,
             site_id: self.site_id,
@@ -115,9 +125,9 @@ impl<C> Submission<C> {
             amends_reason: self.amends_reason,
             flags: self.flags,
             removed: self.removed,
-            content: content(self.content),
+            content: content(self.content)?,
             ordered_at: self.ordered_at,
-        }
+        })
     }
 
     /// Whether its clock was wrong. It is compared with those before it, and none is compared with it.
@@ -314,7 +324,7 @@ impl<'a> ScoredWith<&'a str> {
 
 /// A submission as it is stored, at `submission/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 #[serde(bound(
     serialize = "T: Serialize + AsRef<str>, S: Serialize",
     deserialize = "T: Deserialize<'de> + From<&'static str>, S: Deserialize<'de>"
@@ -340,7 +350,7 @@ pub struct Record<T = String, S = Submission> {
     pub evaluation: Evaluation,
 }
 
-/// A stored submission without its content, which the reader skips: it may be large, and lists have many.
+/// A stored submission without its content, which the reader drops: it may be large, and lists have many.
 pub type Outline = Record<String, Submission<IgnoredAny>>;
 
 /// The alerts raised by the silence after a submission, at `submission/<id>/overdue`.

@@ -6,6 +6,9 @@
 //!
 //! Mechanism: an [`Opener`] remembers the keys of the subjects that it has met. It lives as long as one request or one
 //! message, so that no instance keeps the keys of a subject that is erased.
+//!
+//! All submissions are read as they rest, and get the form that their reader wants afterwards: a derived reader for each
+//! form would be a good part of a component.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +17,8 @@ use std::rc::Rc;
 use domain::ids::{Pseudonym, SubmissionId};
 use platform::kv::Store;
 use platform::{Error, Kind};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use crate::identity::{KeyRing, Random, SubjectKeys, WrappedKeys};
@@ -40,6 +44,54 @@ impl TryFrom<Value> for Content {
             Value::Object(content) => Ok(Content::Open(content)),
             _ => Err("expected a content"),
         }
+    }
+}
+
+impl TryFrom<Content> for Map<String, Value> {
+    type Error = ();
+
+    fn try_from(content: Content) -> Result<Self, ()> {
+        match content {
+            Content::Open(content) => Ok(content),
+            Content::Sealed(_) => Err(()),
+        }
+    }
+}
+
+impl From<Content> for IgnoredAny {
+    fn from(_: Content) -> Self {
+        IgnoredAny
+    }
+}
+
+impl<C: Serialize> Serialize for Submission<C> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Submission::serialize(self, to)
+    }
+}
+
+impl<T: Serialize + AsRef<str>, S: Serialize> Serialize for Record<T, S> {
+    fn serialize<W: Serializer>(&self, to: W) -> Result<W::Ok, W::Error> {
+        Record::serialize(self, to)
+    }
+}
+
+/// A submission in the form that its reader wants.
+fn formed<C: TryFrom<Content>, E: serde::de::Error>(read: StoredSubmission) -> Result<Submission<C>, E> {
+    read.try_map(C::try_from).map_err(|_| E::custom("expected a content of another form"))
+}
+
+impl<'de, C: TryFrom<Content>> Deserialize<'de> for Submission<C> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        formed(StoredSubmission::deserialize(from)?)
+    }
+}
+
+impl<'de, C: TryFrom<Content>> Deserialize<'de> for Record<String, Submission<C>> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = StoredRecord::deserialize(from)?;
+        let Record { state, reason, submission, scored_with, scores, alerts, evaluation } = read;
+        Ok(Record { state, reason, submission: formed(submission)?, scored_with, scores, alerts, evaluation })
     }
 }
 
