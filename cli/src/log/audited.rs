@@ -60,6 +60,7 @@ impl<'a> Audited<'a> {
                 outcome.count += 1;
                 records.extend(record(redis, store, entity, *n, hash, &mut outcome.faults).await?);
             }
+            outcome.faults.extend(certified(store, entity, &records).await?);
             if SETTINGS.iter().any(|prefix| entity.starts_with(prefix)) {
                 for Record { refers_to, new_hash, .. } in records {
                     if let (Some(key), Some(hash)) = (refers_to, new_hash) {
@@ -108,32 +109,39 @@ async fn record(
     Ok(None)
 }
 
+/// The fault of the certificate of an erasure that a chain has. After the erasure of a study its chain may go on.
+async fn certified(store: &Store, entity: &str, records: &[Record]) -> Result<Option<Fault>> {
+    let is_erasure = |record: &&Record| record.action == Action::Erased.as_str();
+    let (kind, name) = entity.split_once('/').unwrap_or_default();
+    let record = match kind {
+        "study" => records.iter().rev().find(is_erasure),
+        _ => records.last().filter(is_erasure),
+    };
+    let Some(record) = record else { return Ok(None) };
+    let own = match kind {
+        "subject" => {
+            let own: Option<Certificate> = readable(store, &names::subject_erased(&name.into())).await?;
+            own.map(|own| (own.erased_at, own.erased_by, own.reason))
+        }
+        "study" => {
+            let own: Option<StudyErasure> = readable(store, &names::study_erasure(&name.into())).await?;
+            if own.as_ref().is_some_and(|own| own.state == study::State::Erasing) {
+                return Ok(None);
+            }
+            own.map(|own| (own.began_at, own.began_by, own.reason))
+        }
+        _ => return Ok(None),
+    };
+    let Some((at, by, reason)) = own else {
+        return Ok(Some(fault(entity, "the certificate of its erasure is missing, or cannot be read")));
+    };
+    let is_so = at == record.at && by.as_str() == record.actor && record.reason.as_ref() == Some(&reason);
+    Ok((!is_so).then(|| fault(entity, "the certificate of its erasure is other than its chain says")))
+}
+
 /// The faults of the record that a chain is about.
 async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
-    if let Some(record) = records.last().filter(|record| record.action == Action::Erased.as_str()) {
-        let said = match entity.split_once('/') {
-            Some(("subject", subject)) => {
-                let own: Option<Certificate> = readable(store, &names::subject_erased(&subject.into())).await?;
-                Some(own.map(|own| (own.erased_at, own.erased_by, own.reason)))
-            }
-            Some(("study", study)) => {
-                let own: Option<StudyErasure> = readable(store, &names::study_erasure(&study.into())).await?;
-                let under_way = own.as_ref().is_some_and(|own| own.state == study::State::Erasing);
-                (!under_way).then(|| own.map(|own| (own.began_at, own.began_by, own.reason)))
-            }
-            _ => None,
-        };
-        match said {
-            Some(None) => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
-            Some(Some((at, by, reason)))
-                if at != record.at || by.as_str() != record.actor || record.reason.as_ref() != Some(&reason) =>
-            {
-                faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
-            }
-            None | Some(Some(_)) => {}
-        }
-    }
     let Some(hash) = records.iter().rev().find_map(|record| record.new_hash.as_ref()) else { return Ok(faults) };
     match store.bytes(entity).await? {
         Some(stored) if hex(&digest(&stored)) == *hash => {}
@@ -153,6 +161,11 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
     Ok(faults)
 }
 
+/// Whether a key of a study is no version of its document, but its index or the certificate of its erasure.
+fn is_beside_versions(key: &str) -> bool {
+    key.strip_prefix(STUDY).is_some_and(|rest| !rest.contains('/') || rest.ends_with("/erasure"))
+}
+
 /// Compares all versions, the index of those in force, and the copies that Redis has.
 async fn settings(
     redis: &Redis,
@@ -169,8 +182,7 @@ async fn settings(
             if page.is_empty() {
                 break;
             }
-            let is_index = |key: &str| key.strip_prefix(STUDY).is_some_and(|study| !study.contains('/'));
-            let page = page.into_iter().filter(|(key, _)| !is_index(key));
+            let page = page.into_iter().filter(|(key, _)| !is_beside_versions(key));
             stored.extend(page.map(|(key, value)| (key, hex(&digest(&value)))));
         }
     }

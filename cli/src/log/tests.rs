@@ -1,10 +1,13 @@
+use domain::ids::StudyId;
 use platform::digest::{digest, hex};
 use platform::kv::{Batch, Location, put_all, remove_all};
 use serde_json::{Value, json};
 use state::audit::{self, Action};
+use state::erasure::study as erasure;
+use state::erasure::subject::Begun;
 use state::journal::head::Head;
 use state::journal::{self, Event, Kind, Signer, hash_of_alerts};
-use state::settings::{self, Changed, Index};
+use state::settings::{self, Changed, Index, studies};
 
 use super::*;
 use crate::tests::on_both_stores;
@@ -342,4 +345,66 @@ fn records_whose_writers_died_one_after_the_other_are_stored_by_the_next() {
         })
         .unwrap();
     });
+}
+
+#[test]
+fn an_erased_study_has_its_document_and_its_certificate() {
+    on_both_stores(|location, queues| {
+        let (redis, signer) = (Redis::new(queues), Signer::new(&[5; 32]).unwrap());
+        let study: StudyId = "S".into();
+        let certificate = names::study_erasure(&study);
+        let (key, stored) = crate::block_on(async {
+            let store = Store::open().await?;
+            version(&redis, &study).await;
+            let at = AT.to_owned();
+            let begun = Begun { at, by: "admin".into(), reason: "protocol".to_owned(), meaning: None };
+            erasure::begin(&redis, &study, &begun).await?;
+            let job = erasure::under_way(&redis, &study).await?.unwrap();
+            erasure::remember(&store, &job).await?;
+            erasure::end(&redis, &store, job, AT.to_owned()).await?;
+            assert_eq!(sign(&redis, &signer).await, Some(1));
+            let head: Head = store.get(&names::head(1)).await?.unwrap();
+            let stored = store.bytes(&names::study_erasure(&study)).await?.unwrap();
+            Ok((head.key, String::from_utf8(stored).unwrap()))
+        })
+        .unwrap();
+        let job = Job { keys: vec![key], ..Job::default() };
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.lines, found.faults), (2, 0), "{said}");
+
+        // Also where the study's document was replaced since, the certificate is that of its chain.
+        crate::block_on(async { Ok(version(&redis, &study).await) }).unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!(found.faults, 0, "{said}");
+        put(&[(certificate.clone(), stored.replace("protocol", "whim"))]);
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!(
+            (found.faults, said.contains("study/S: the certificate of its erasure is other")),
+            (1, true),
+            "{said}"
+        );
+        remove_all(std::slice::from_ref(&certificate)).unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!(
+            (found.faults, said.contains("study/S: the certificate of its erasure is missing")),
+            (1, true),
+            "{said}"
+        );
+        put(&[(certificate.clone(), stored)]);
+
+        // A version that is in no chain still shows.
+        put(&[(names::study_version(&study, 9), "{}".to_owned())]);
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("study/S/9: is in no journal")), (1, true), "{said}");
+    });
+}
+
+/// Stores a version of a study's document.
+async fn version(redis: &Redis, study: &StudyId) {
+    let document = json!({"title": "A study", "state": "live", "languages": ["en"],
+        "sites": [{"id": "1", "title": "One", "zone": "Europe/Berlin"}], "instruments": [{"id": "phq-9"}]});
+    let read = domain::study::Study::read(&document).unwrap();
+    let draft = studies::Draft { id: study, study: &read, document: &document, content: bytes(&document) };
+    let changed = studies::change(redis, &"admin".into(), (None, None), draft, |_| Ok::<_, ()>(())).await.unwrap();
+    assert!(matches!(changed, Changed::Made(_)));
 }
