@@ -85,6 +85,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
     };
     let place = match (&submission, &content) {
         (Some(submission), _) => Some((submission.study.clone(), submission.site.clone())),
+        // The chain of a study is that of all its sites, also after its erasure.
+        (None, _) if kind == "study" => Some((name.into(), "*".into())),
         (None, Some(content)) => place(kind, content),
         (None, None) => None,
     };
