@@ -11,6 +11,7 @@
 use domain::ids::{KeyId, SubmissionId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use domain::rows::Row;
 #[cfg(feature = "schema")]
@@ -65,6 +66,8 @@ struct Batch {
     settings: Settings,
     principal: Principal,
     trace: Trace,
+    /// When the batch arrived. What was read of a study before is not believed.
+    arrived: Instant,
     now: Timestamp,
     source: Rows,
     outcomes: Vec<Outcome>,
@@ -79,6 +82,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
+    let arrived = Instant::now();
     let config = crate::configured().await?;
     let principal = config.keys.admit(&config.redis, &incoming, Action::Submit).await?;
     let trace = incoming.trace.clone();
@@ -86,7 +90,8 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     let source = Rows::of(incoming)?;
     let settings = settings(&config, source.deadline()).await?;
     let (outcomes, budget, now) = (Vec::new(), Budget::new(), clock::now());
-    let mut batch = Batch { config, settings, principal, trace, now, source, outcomes, unlisted: 0, budget, end: None };
+    let mut batch =
+        Batch { config, settings, principal, trace, arrived, now, source, outcomes, unlisted: 0, budget, end: None };
     let end = batch.run().await;
     batch.reply(end, minimal)
 }
@@ -169,7 +174,7 @@ impl Batch {
     async fn prepare(&self, row: &Row) -> Result<Ready, Unread> {
         let read = row::read(&self.config, &self.settings, row, self.now).await?;
         let accepted = covered(&self.principal, read)?;
-        let own = Own::recent(&self.config.redis, &accepted.envelope.study_id).await;
+        let own = Own::since(&self.config.redis, &accepted.envelope.study_id, self.arrived).await;
         let own = own.map_err(|_| Unread::Unavailable)?;
         let policy = crate::policy(&self.config, &self.settings, &own).await.map_err(|_| Unread::Unavailable)?;
         accepted

@@ -54,17 +54,23 @@ impl ForResponse {
 }
 
 impl Rules {
-    /// Loads the rules in force for these studies.
+    /// Loads the rules in force for these studies. Gives the studies whose own rules cannot be read: to decide without these
+    /// would be wrong.
     pub(crate) async fn load(
         &mut self,
         redis: &Redis,
         settings: &Settings,
         studies: &BTreeSet<&StudyId>,
-    ) -> Result<(), Error> {
+    ) -> Result<BTreeSet<StudyId>, Error> {
         self.own.clear();
+        let mut unreadable = BTreeSet::new();
         for (study, own) in of_all(redis, studies).await? {
-            if let (Some(rules), Some(version)) = (own.section::<StudyRules>()?, own.version()) {
-                self.own.insert(study, (version, rules));
+            // A section is read from memory, so an error is its own.
+            let read = own.and_then(|own| Some((own.section::<StudyRules>().ok()?, own.version())));
+            match read {
+                Some((Some(rules), Some(version))) => drop(self.own.insert(study, (version, rules))),
+                Some(_) => {}
+                None => drop(unreadable.insert(study)),
             }
         }
         let version = settings.version::<StudyRules>().map_or(0, |known| known.version);
@@ -73,7 +79,7 @@ impl Rules {
             self.changed.clear();
             self.version = version;
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     fn study(&self, id: &StudyId) -> Option<&Study> {

@@ -2,9 +2,10 @@
 //!
 //! Guarantee: nothing of an erased submission stays in the store, whether the erasure came before the batch or during
 //! it. The script that ends the entries names the erased ones. Their stored data is removed first; only then their
-//! entries end. What was sealed with keys that were destroyed meanwhile waits again.
+//! entries end. What was sealed with keys that were destroyed meanwhile waits again. Entries whose study's own rules cannot be
+//! read, or whose subjects' keys do not open, wait, and hold up no others.
 
-use domain::ids::{AlertId, Pseudonym, SubmissionId};
+use domain::ids::{AlertId, Pseudonym, StudyId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -48,6 +49,12 @@ pub(crate) struct Scored {
     keys_as_of: Option<Destructions>,
 }
 
+/// The entries of these studies.
+fn of_studies(studies: &BTreeSet<StudyId>, work: &[Work<'_>]) -> BTreeSet<String> {
+    let of_them = work.iter().filter(|work| work.study().is_some_and(|study| studies.contains(study)));
+    of_them.map(|work| work.claimed().id.clone()).collect()
+}
+
 /// Shared by all batches of a drain.
 pub(crate) struct Batches<'a> {
     pub(crate) redis: &'a Redis,
@@ -68,7 +75,9 @@ impl Batches<'_> {
         let settings = Settings::at(self.redis, revision).await?;
         let mut work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
         let studies = work.iter().filter_map(Work::study).collect();
-        scorer.rules.load(self.redis, &settings, &studies).await?;
+        let unreadable = scorer.rules.load(self.redis, &settings, &studies).await?;
+        let waiting = of_studies(&unreadable, &work);
+        self.put_off(&mut work, waiting).await?;
         for submission in work.iter().filter_map(Work::submission) {
             scorer.load(self.redis, &settings, submission).await?;
         }
@@ -77,11 +86,7 @@ impl Batches<'_> {
             overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
         }
         let waiting = scorer.load_keys(self.redis, self.holder, &work).await?;
-        if !waiting.is_empty() {
-            // With them wait the other submissions of their entries, and nothing else.
-            work.retain(|work| !waiting.contains(&work.claimed().id));
-            queue::release(self.redis, Queue::Score, self.holder, waiting, PAUSE).await?;
-        }
+        self.put_off(&mut work, waiting).await?;
         let wanted = context::wanted(scorer, self.risk, &work);
         let mut known = Vec::new();
         if !wanted.is_empty() {
@@ -100,6 +105,15 @@ impl Batches<'_> {
         }
         scored.new_keys = scorer.keys.take_new();
         Ok(scored)
+    }
+
+    /// Lets entries wait that cannot be worked on now. With them wait the other submissions in them, and nothing else.
+    async fn put_off(&self, work: &mut Vec<Work<'_>>, waiting: BTreeSet<String>) -> Result<(), Error> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        work.retain(|work| !waiting.contains(&work.claimed().id));
+        queue::release(self.redis, Queue::Score, self.holder, waiting, PAUSE).await
     }
 
     /// Handles one entry. Its records go into the batch.

@@ -33,16 +33,20 @@ struct State {
 }
 
 thread_local! {
-    /// What this instance knows, and since when.
+    /// What this instance knows, and when it asked for it.
     static KNOWN: RefCell<BTreeMap<StudyId, (Own, Instant)>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-fn know(own: &Own) {
+/// Keeps what was asked for at this time, unless what is known was asked for later.
+fn know(own: &Own, asked: Instant) {
     KNOWN.with_borrow_mut(|known| {
+        if known.get(&own.0.study).is_some_and(|(_, later)| *later > asked) {
+            return;
+        }
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(own.0.study.clone(), (own.clone(), Instant::now()));
+        known.insert(own.0.study.clone(), (own.clone(), asked));
     });
 }
 
@@ -58,9 +62,21 @@ impl Own {
     /// # Errors
     /// [`platform::Kind::Unavailable`].
     pub async fn recent(redis: &Redis, study: &StudyId) -> Result<Self, Error> {
+        Own::believed(redis, study, None).await
+    }
+
+    /// What was in force within the last second, and not before this moment: whatever was stored before it is seen.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Unavailable`].
+    pub async fn since(redis: &Redis, study: &StudyId, moment: Instant) -> Result<Self, Error> {
+        Own::believed(redis, study, Some(moment)).await
+    }
+
+    async fn believed(redis: &Redis, study: &StudyId, since: Option<Instant>) -> Result<Self, Error> {
         let known = KNOWN.with_borrow(|known| known.get(study).cloned());
         match known {
-            Some((own, at)) if at.elapsed() < BELIEVED => Ok(own),
+            Some((own, at)) if at.elapsed() < BELIEVED && since.is_none_or(|since| at >= since) => Ok(own),
             _ => Own::in_force(redis, study).await,
         }
     }
@@ -70,17 +86,29 @@ impl Own {
     /// # Errors
     /// [`platform::Kind::Unavailable`].
     pub async fn in_force(redis: &Redis, study: &StudyId) -> Result<Self, Error> {
+        Own::asked(redis, study).await?.ok_or_else(unreadable)
+    }
+
+    /// What is in force; none if it cannot be read.
+    async fn asked(redis: &Redis, study: &StudyId) -> Result<Option<Self>, Error> {
+        let asked = Instant::now();
         let fields = [text(names::study(study)), text("own"), text("settings")];
         let reply = redis.command("HMGET", fields.into()).await?;
         let [revision, sections] = reply.as_slice() else { return Err(unreadable()) };
         let revision = string(revision).unwrap_or_default();
         let sections = match string(sections).filter(|_| !revision.is_empty()) {
-            Some(sections) => platform::json::read(sections.as_bytes()).map_err(|_| unreadable())?,
+            Some(sections) => match platform::json::read(sections.as_bytes()) {
+                Ok(sections) => sections,
+                Err(_) => {
+                    log::error("setting-unreadable").outcome("unreadable").write();
+                    return Ok(None);
+                }
+            },
             None => Map::new(),
         };
         let own = Own(Rc::new(State { study: study.clone(), revision, sections }));
-        know(&own);
-        Ok(own)
+        know(&own, asked);
+        Ok(Some(own))
     }
 
     /// The revision, for scripts; empty if the study has no settings of its own.
@@ -124,11 +152,11 @@ impl Own {
     }
 }
 
-/// What is in force of those of these studies that have settings of their own.
+/// What is in force of those of these studies that have settings of their own; none where it cannot be read.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn of_all(redis: &Redis, studies: &BTreeSet<&StudyId>) -> Result<BTreeMap<StudyId, Own>, Error> {
+pub async fn of_all(redis: &Redis, studies: &BTreeSet<&StudyId>) -> Result<BTreeMap<StudyId, Option<Own>>, Error> {
     let mut found = BTreeMap::new();
     if studies.is_empty() {
         return Ok(found);
@@ -138,7 +166,7 @@ pub async fn of_all(redis: &Redis, studies: &BTreeSet<&StudyId>) -> Result<BTree
     for (study, revision) in studies.iter().zip(&revisions) {
         let Some(revision) = string(revision) else { continue };
         let known = Own::known(study);
-        let own = if known.revision() == revision { known } else { Own::in_force(redis, study).await? };
+        let own = if known.revision() == revision { Some(known) } else { Own::asked(redis, study).await? };
         found.insert((*study).clone(), own);
     }
     Ok(found)
