@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use domain::ids::StudyId;
 use platform::digest::{digest, hex};
 use platform::kv::{Batch, Location, put_all, remove_all};
@@ -7,6 +9,7 @@ use state::erasure::study as erasure;
 use state::erasure::subject::Begun;
 use state::journal::head::Head;
 use state::journal::{self, Event, Kind, Signer, hash_of_alerts};
+use state::settings::studies::Own;
 use state::settings::{self, Changed, Index, studies};
 
 use super::*;
@@ -373,7 +376,11 @@ fn an_erased_study_has_its_document_and_its_certificate() {
         assert_eq!((found.lines, found.faults), (2, 0), "{said}");
 
         // Also where the study's document was replaced since, the certificate is that of its chain.
-        crate::block_on(async { Ok(version(&redis, &study).await) }).unwrap();
+        crate::block_on(async {
+            version(&redis, &study).await;
+            Ok(())
+        })
+        .unwrap();
         let (found, said) = verified(&job, location, queues);
         assert_eq!(found.faults, 0, "{said}");
         put(&[(certificate.clone(), stored.replace("protocol", "whim"))]);
@@ -396,6 +403,50 @@ fn an_erased_study_has_its_document_and_its_certificate() {
         put(&[(names::study_version(&study, 9), "{}".to_owned())]);
         let (found, said) = verified(&job, location, queues);
         assert_eq!((found.faults, said.contains("study/S/9: is in no journal")), (1, true), "{said}");
+    });
+}
+
+#[test]
+fn what_is_in_force_of_a_study_is_what_was_stored_last() {
+    on_both_stores(|_, queues| {
+        let redis = Redis::new(queues);
+        let (study, other): (StudyId, StudyId) = ("S".into(), "T".into());
+        let key = ["{vigil}:study:", study.as_str()].concat();
+        let set = async |field: &str, value: &str| {
+            redis.command("HSET", [&key, field, value].map(text).into()).await.unwrap();
+        };
+        crate::block_on(async {
+            let store = Store::open().await?;
+            // As if the host had died when the version was stored and not yet in force.
+            version(&redis, &study).await;
+            redis.command("DEL", vec![text(&key)]).await?;
+            set("revision", "0.before").await;
+            let index = studies::in_force(&redis, &store, &study).await?.unwrap();
+            assert!(index.is_in_force(&redis, &study).await?);
+            assert!(studies::in_force(&redis, &store, &other).await?.is_none());
+
+            // What was read before a moment is not believed since that moment.
+            let own = async |moment: Option<Instant>| match moment {
+                None => Own::recent(&redis, &study).await.unwrap().revision().to_owned(),
+                Some(moment) => Own::since(&redis, &study, moment).await.unwrap().revision().to_owned(),
+            };
+            let before = Instant::now();
+            assert_eq!(own(Some(before)).await, "");
+            set("own", "2.x").await;
+            set("settings", "{}").await;
+            assert_eq!(own(None).await, "");
+            assert_eq!(own(Some(Instant::now())).await, "2.x");
+
+            // Settings that cannot be read are those of one study.
+            set("own", "3.x").await;
+            set("settings", "[").await;
+            let revisions = [names::STUDIES_OWN, "S", "3.x", "T", "1.x"].map(text);
+            redis.command("HSET", revisions.into()).await?;
+            let of_all = studies::of_all(&redis, &[&study, &other].into()).await?;
+            assert!(of_all[&study].is_none() && of_all[&other].is_some());
+            Ok(())
+        })
+        .unwrap();
     });
 }
 

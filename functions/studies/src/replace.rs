@@ -18,7 +18,7 @@ use state::edge::problem::{Findings, Problem};
 use state::edge::query::Query;
 use state::edge::request::{body, header, made, reason, replaces, tag, unavailable};
 use state::edge::serve::Call;
-use state::settings::studies::{self, Draft, Index};
+use state::settings::studies::{self, Draft};
 use state::settings::{Settings, Version};
 
 use crate::config::Config;
@@ -95,7 +95,7 @@ pub(crate) async fn replace(call: Call<Config>) -> Result<Reply, Problem> {
     let unseen = header(&incoming, "if-none-match")?.is_some_and(|tag| tag.trim() == "*");
     let body = body(incoming, LARGEST).await?;
     let settings = Settings::in_force(&config.redis).await.map_err(|error| unavailable(&error))?;
-    let before = in_force(&id).await.map_err(|error| unavailable(&error))?;
+    let before = in_force(&config, &id).await.map_err(|error| unavailable(&error))?;
     let Json { value: document, mut faults, .. } = Problem::json(&body, Limits::DEFINITION)?;
     drop(body);
     let study = match Study::read(&document) {
@@ -139,9 +139,9 @@ pub(crate) async fn replace(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 /// The number and the document of the version in force.
-async fn in_force(study: &StudyId) -> Result<Option<(u64, Value)>, Error> {
+async fn in_force(config: &Config, study: &StudyId) -> Result<Option<(u64, Value)>, Error> {
     let store = Store::open().await?;
-    let Some(index) = Index::stored(&store, study).await? else { return Ok(None) };
+    let Some(index) = studies::in_force(&config.redis, &store, study).await? else { return Ok(None) };
     let Some(current) = index.current() else { return Ok(None) };
     let text = studies::version(&store, study, current.version).await?;
     let document = text.map(|text| platform::kv::read(&text)).transpose()?;

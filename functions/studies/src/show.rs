@@ -16,7 +16,7 @@ use state::edge::request::{tag, unavailable};
 use state::edge::serve::{Call, within};
 use state::edge::sessions::Names;
 use state::settings::Version;
-use state::settings::studies::{self, Index};
+use state::settings::studies;
 
 use crate::config::Config;
 use crate::{project, study_of};
@@ -69,7 +69,7 @@ struct Document {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let study = study_of(&call.principal, call.segment(0))?;
     Query::none(&call.incoming.query)?;
-    let found = async { document(&study).await.map_err(|error| unavailable(&error)) };
+    let found = async { document(&call.config, &study).await.map_err(|error| unavailable(&error)) };
     let document = within(call.deadline, &call.config.redis, found).await?;
     let (project, project_failed) = match (project::of(&call, &study).await, &document) {
         (Ok(project), _) => (project, None),
@@ -91,9 +91,9 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 /// The document in force.
-async fn document(study: &StudyId) -> Result<Option<Document>, Error> {
+async fn document(config: &Config, study: &StudyId) -> Result<Option<Document>, Error> {
     let store = Store::open().await?;
-    let Some(index) = Index::stored(&store, study).await? else { return Ok(None) };
+    let Some(index) = studies::in_force(&config.redis, &store, study).await? else { return Ok(None) };
     let Some(Version { version, sha256, at, by }) = index.current().cloned() else { return Ok(None) };
     let text = studies::version(&store, study, version).await?;
     let Some(document) = text.map(|text| platform::kv::read(&text)).transpose()? else { return Ok(None) };

@@ -166,18 +166,42 @@ pub async fn restore(redis: &Redis, store: &Store) -> Result<usize, Error> {
 pub async fn put_back(redis: &Redis, store: &Store) -> Result<usize, Error> {
     let (all, mut changed): (Vec<StudyId>, _) = (store.get(names::STUDIES_INDEX).await?.unwrap_or_default(), 0);
     for study in &all {
-        let busy = || Error::new("studies", Kind::TimedOut, "others change studies all the time");
-        let lock = Lock::take(redis, names::STUDIES_LOCK, LEASE).await?.ok_or_else(busy)?;
-        let known = redis.command("HGET", vec![text(names::study(study)), text("revision")]).await?;
-        let known = known.first().and_then(string);
-        match store.get::<InForce>(&names::study_index(study)).await? {
-            Some(InForce { published }) if known.as_deref() != Some(published.text(2)) => {
-                changed += usize::from(publish(redis, lock.token(), study, &published).await?);
-            }
-            _ => lock.release(redis).await?,
-        }
+        changed += usize::from(put_one_back(redis, store, study).await?);
     }
     Ok(changed)
+}
+
+/// Puts what the store has of a study in force, under the lock. Returns whether Redis had something else.
+async fn put_one_back(redis: &Redis, store: &Store, study: &StudyId) -> Result<bool, Error> {
+    let busy = || Error::new("studies", Kind::TimedOut, "others change studies all the time");
+    let lock = Lock::take(redis, names::STUDIES_LOCK, LEASE).await?.ok_or_else(busy)?;
+    let known = revision(redis, study).await?;
+    match store.get::<InForce>(&names::study_index(study)).await? {
+        Some(InForce { published }) if known.as_deref() != Some(published.text(2)) => {
+            publish(redis, lock.token(), study, &published).await
+        }
+        _ => lock.release(redis).await.map(|()| false),
+    }
+}
+
+/// The revision of a study that Redis has.
+async fn revision(redis: &Redis, study: &StudyId) -> Result<Option<String>, Error> {
+    let known = redis.command("HGET", vec![text(names::study(study)), text("revision")]).await?;
+    Ok(known.first().and_then(string))
+}
+
+/// The index of a study whose last version is in force; none if it has no document. If a host died when it had stored a version
+/// and not put it in force, it comes in force now.
+///
+/// # Errors
+/// [`Kind::Unavailable`]; [`Kind::TimedOut`] while others change studies.
+pub async fn in_force(redis: &Redis, store: &Store, study: &StudyId) -> Result<Option<Index>, Error> {
+    let Some(index) = Index::stored(store, study).await? else { return Ok(None) };
+    if revision(redis, study).await?.as_deref() == Some(index.published.text(2)) {
+        return Ok(Some(index));
+    }
+    put_one_back(redis, store, study).await?;
+    Index::stored(store, study).await
 }
 
 /// A page of studies, by their ids, of which `shown` tells whether they are shown; and whether there are more.
