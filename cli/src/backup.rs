@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use platform::kv::{self, Location, Part};
+use platform::kv::{self, Added, Location, Part};
 
 /// The beginning of the records of subjects' keys.
 pub const KEYS: &str = "subject-keys/";
@@ -33,11 +33,11 @@ pub fn copy(location: &Location, out: &Path, part: Part<'_>) -> Result<()> {
     fs::rename(&partial, out).with_context(|| format!("cannot write {}", out.display()))
 }
 
-/// Adds the keys of subjects of a copy to the store, of those that have none there. Gives how many.
+/// Adds the keys of subjects of a copy to the store, of those that have none there. Those that have others there keep them.
 ///
 /// # Errors
 /// When the store is no file, or one of the files cannot be used.
-pub fn restore_keys(location: &Location, from: &Path) -> Result<usize> {
+pub fn restore_keys(location: &Location, from: &Path) -> Result<Added> {
     if !from.is_file() {
         bail!("there is no file {}", from.display());
     }
@@ -89,10 +89,11 @@ mod tests {
             let mut batch = Batch::default();
             batch.put_text("subject-keys/q".to_owned(), "newer".to_owned());
             kv::put_all(&mut batch).unwrap();
-            assert_eq!(restore_keys(&at_without, &only).unwrap(), 1);
+            assert_eq!(restore_keys(&at_without, &only).unwrap(), Added { added: 1, differ: 1 });
             assert_eq!(keys(&at_without), all);
             let newer = crate::block_on(async { Ok(Store::open().await?.bytes("subject-keys/q").await?) });
             assert_eq!(newer.unwrap().as_deref(), Some(&b"newer"[..]));
+            assert_eq!(restore_keys(&at_whole, &only).unwrap(), Added { added: 0, differ: 0 });
         });
     }
 }

@@ -60,7 +60,8 @@ enum Command {
     Backup(Backup),
     /// Adds the keys of subjects of a copy to the store, where it has none, then exits.
     ///
-    /// For a store that was put back from a copy without keys, before the application is started.
+    /// For a store that was put back from a copy without keys, before the application is started. Fails where subjects have other
+    /// keys in the store, which keeps them.
     #[command(verbatim_doc_comment)]
     RestoreKeys(RestoreKeys),
     /// Clears what was deleted from the files of the store and of Redis, then exits.
@@ -339,8 +340,11 @@ fn backup(arguments: Backup) -> Result<()> {
 
 fn restore_keys(arguments: RestoreKeys) -> Result<()> {
     let (_, location) = arguments.place.open(Vec::new())?;
-    let added = backup::restore_keys(&location, &arguments.from)?;
-    say(&format!("the keys of {added} subjects were added"));
+    let done = backup::restore_keys(&location, &arguments.from)?;
+    say(&format!("the keys of {} subjects were added", done.added));
+    if done.differ > 0 {
+        bail!("{} subjects have other keys in the store than in the copy; the store keeps its own", done.differ);
+    }
     Ok(())
 }
 

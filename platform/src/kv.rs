@@ -23,9 +23,9 @@ use crate::error::{Error, Kind};
 use crate::json;
 
 #[cfg(not(target_family = "wasm"))]
-use native::{Batches, Single};
+pub use native::{Added, Listing, Location, Part, Replacement, add_from, copy_to, list, open_at, replace_each, scrub};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Listing, Location, Part, Replacement, add_from, copy_to, list, open_at, replace_each, scrub};
+use native::{Batches, Single};
 #[cfg(target_family = "wasm")]
 use spin::{Batches, Single};
 

@@ -168,11 +168,20 @@ pub fn copy_to(file: &Path, part: Part<'_>) -> Result<(), Error> {
     }
 }
 
-/// Adds the records of another file whose keys begin so, as far as the store does not have them. Gives how many.
+/// What came of the records of another file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Added {
+    /// How many were added.
+    pub added: usize,
+    /// How many the store has with another value. It keeps its own.
+    pub differ: u64,
+}
+
+/// Adds the records of another file whose keys begin so, as far as the store does not have them.
 ///
 /// # Errors
 /// [`Kind::Refused`] when the store is no file; [`Kind::Unavailable`] when one of the files cannot be used.
-pub fn add_from(file: &Path, prefix: &str) -> Result<usize, Error> {
+pub fn add_from(file: &Path, prefix: &str) -> Result<Added, Error> {
     match &*opened()? {
         Backend::File(store) => store.add_from(file, prefix).map_err(unavailable),
         Backend::Server(_) => Err(no_file()),

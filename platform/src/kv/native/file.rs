@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Result, Row, params};
 
-use super::{Part, Replacement};
+use super::{Added, Part, Replacement};
 use crate::error::{Error, Kind};
 use crate::kv::STORE;
 
@@ -96,12 +96,20 @@ impl File {
         copy.execute(&insert, [prefix, &behind(prefix)]).map(drop)
     }
 
-    /// Adds records of another file whose keys begin so and that are not here.
-    pub(super) fn add_from(&self, file: &Path, prefix: &str) -> Result<usize> {
+    /// Adds records of another file whose keys begin so and that are not here, and counts those that are here with another
+    /// value.
+    pub(super) fn add_from(&self, file: &Path, prefix: &str) -> Result<Added> {
         self.0.execute("ATTACH ?1 AS source", [file.to_str()])?;
+        let differ = "SELECT count(*) FROM source.spin_key_value AS theirs JOIN main.spin_key_value AS ours
+            ON ours.store = theirs.store AND ours.key = theirs.key
+            WHERE theirs.key >= ?1 AND theirs.key < ?2 AND theirs.value <> ours.value";
         let insert = "INSERT OR IGNORE INTO main.spin_key_value SELECT * FROM source.spin_key_value
             WHERE key >= ?1 AND key < ?2";
-        let added = self.0.execute(insert, [prefix, &behind(prefix)]);
+        let behind = behind(prefix);
+        let added = self.transaction(|| {
+            let differ: i64 = self.0.query_row(differ, [prefix, &behind], |row| row.get(0))?;
+            Ok(Added { added: self.0.execute(insert, [prefix, &behind])?, differ: differ.unsigned_abs() })
+        });
         self.0.execute_batch("DETACH source")?;
         added
     }
