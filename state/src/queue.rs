@@ -37,7 +37,7 @@ use crate::queue::holder::{Holder, LEASE};
 pub use door::{Amends, Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
 pub use pin::pin;
-pub use taken::{NotTaken, UNCOMPARED};
+pub use taken::{NotTaken, Studies, UNCOMPARED};
 
 /// A bell that woke no worker may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);

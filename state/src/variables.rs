@@ -165,9 +165,10 @@ variables! {
         RATE_PER_KEY = "rate_per_key": RateLimit = RateLimit, default "0", read_by submit;
         /// The same for one site of a study, whoever sends for it.
         RATE_PER_SITE = "rate_per_site": RateLimit = RateLimit, default "0", read_by submit;
-        /// What becomes of submissions for a study that has no document ([studies.md](studies.md)): {bounds}. In production,
+        /// What becomes of submissions and analyses for a study that has no document ([studies.md](studies.md)): {bounds}. In production,
         /// `refuse`: then a wrong study's id is told to the sender, and is no new study.
-        UNKNOWN_STUDIES = "unknown_studies": UnknownStudies = UnknownStudies, default "allow", read_by submit;
+        UNKNOWN_STUDIES = "unknown_studies": UnknownStudies = UnknownStudies, default "allow",
+            read_by imaging submit;
         /// How many days after a submission came in Vigil recognises a resend, {bounds}, and longer while older ones wait.
         /// Later, the same id counts as a new submission.
         ONCE_DAYS = "once_days": Span = Span::days(1, 36_500), default "400", read_by clock ops;

@@ -23,7 +23,7 @@ use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::imaging::erasure;
 use state::imaging::jobs::{self, Enqueued, Progress};
-use state::wire::analysis::{Analysis, AnalysisState, Notified};
+use state::wire::analysis::{Analysis, AnalysisState, Job, Notified};
 use state::wire::entry::Attempt;
 use state::{audit, names};
 
@@ -162,6 +162,9 @@ async fn accept(
     }
     // A known analysis does not need its image again.
     let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| unavailable(&error))?;
+    if known.is_none() {
+        taken_in(config, &job).await?;
+    }
     let stored = image.filter(|_| known.is_none());
     if let Some(image) = &stored {
         let store = Store::open().await.map_err(|error| unavailable(&error))?;
@@ -189,6 +192,14 @@ async fn accept(
             })
         }
     }
+}
+
+/// Whether its study and site take an analysis in that is requested now.
+async fn taken_in(config: &Config, job: &Job) -> Result<(), Problem> {
+    let scope = [job.study_id.as_str(), "|", job.site_id.as_str()].concat();
+    let told = config.studies.not_taken(&config.redis, &[(scope, clock::now().millis())]).await;
+    let why = told.map_err(|error| unavailable(&error))?.into_iter().next().flatten();
+    why.map_or(Ok(()), |why| Err(Problem::new(ProblemType::NotTaken, why.reason())))
 }
 
 fn gone() -> Problem {

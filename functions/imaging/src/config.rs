@@ -10,6 +10,7 @@ use state::edge::auth::Keys;
 use state::health::same_key;
 use state::identity::{KeyRing, PseudonymKey};
 use state::imaging::webhooks::Webhooks;
+use state::queue::Studies;
 use state::variables;
 
 use crate::ROUTES;
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) pseudonyms: PseudonymKey,
     /// The keys of identities and of subjects' keys.
     pub(crate) ring: Rc<KeyRing>,
+    /// Whether studies take analyses in.
+    pub(crate) studies: Studies,
     pub(crate) services: Services,
     pub(crate) capacity: u64,
     pub(crate) concurrency: usize,
@@ -43,6 +46,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
+        studies: Studies::new(reader.read(&variables::UNKNOWN_STUDIES).await),
         services: reader.parsed(&variables::AI_SERVICES, services::read).await,
         capacity: reader.read(&variables::IMAGING_CAPACITY).await,
         concurrency: reader.read(&variables::IMAGING_CONCURRENCY).await,

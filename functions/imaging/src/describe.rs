@@ -164,7 +164,13 @@ fn operations() -> Vec<Operation> {
             .takes::<AnalysisRequest>("At most 1.5 MB.")
             .gives::<AnalysisAccepted<'_>>(202, "It is on disk and will be analysed.")
             .with(ANALYSIS_LOCATION)
-            .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::DeadlinePassed]),
+            .refuses(&[
+                Refusal::RequestTimedOut,
+                Refusal::Conflict,
+                Refusal::Gone,
+                Refusal::DeadlinePassed,
+                Refusal::NotTaken,
+            ]),
         Operation::new(
             "GET",
             "/v1/imaging/analyses/{analysis}",

@@ -77,7 +77,7 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         let more_errors = budget.cut(&mut findings);
         rows.push(CheckedRow { index: rows.len(), valid, errors: Findings(findings), more_errors });
     }
-    let refused = source.deadline().run(config.door.not_taken(&config.redis, &documents)).await;
+    let refused = source.deadline().run(config.door.studies.not_taken(&config.redis, &documents)).await;
     let Ok(Ok(refused)) = refused else { return Err(End::Unavailable.problem(MOST_ROWS)) };
     for (index, why) in sound.into_iter().zip(refused) {
         if let (Some(row), Some(why)) = (rows.get_mut(index), why) {

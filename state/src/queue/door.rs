@@ -12,7 +12,7 @@ use spin_sdk::redis::{RedisParameter, RedisResult};
 use crate::names::{self, Queue};
 use crate::queue::flows::BEFORE;
 use crate::queue::rate_limit::Limits;
-use crate::queue::taken::{NotTaken, written};
+use crate::queue::taken::{NotTaken, Studies, written};
 use crate::queue::{BELL, CLOCK, SEPARATOR};
 use crate::wire::idempotency;
 
@@ -110,7 +110,7 @@ pub struct Door {
     /// For many that are new.
     new: Composed,
     /// Whether studies would take documents in.
-    pub(super) taken: Composed,
+    pub studies: Studies,
     limited: bool,
 }
 
@@ -145,14 +145,13 @@ impl Door {
             names::STUDY,
         );
         let studies = [&*idempotency::lua(apart), lua!("queue/taken.lua")].concat();
-        let taken = [&*fixed, &*studies, lua!("queue/would_take.lua")].concat();
         let common = [BEFORE, &fixed, lua!("queue/door.lua"), &studies].concat();
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
             script: Composed::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
             new: Composed::new(common + lua!("queue/enqueue_new.lua")),
-            taken: Composed::new(taken),
+            studies: Studies::new(known_only),
             limited,
         }
     }

@@ -4,10 +4,10 @@
 //! resend of what was taken in before stays one, whatever has become of the study.
 
 use platform::Error;
-use platform::redis::{Redis, flat, string};
+use platform::redis::{Composed, Redis, flat, string};
 use spin_sdk::redis::RedisResult;
 
-use crate::queue::door::Door;
+use crate::names;
 
 /// Stands for a revision of a study's own settings that is not compared with the one in force.
 pub const UNCOMPARED: &str = "*";
@@ -60,9 +60,19 @@ impl NotTaken {
     }
 }
 
-impl Door {
-    /// Whether studies take documents in of these scopes, `study|site`, and of when they were written, milliseconds: for
-    /// each why not, or nothing.
+/// Asks whether studies take documents in.
+pub struct Studies(Composed);
+
+impl Studies {
+    /// `known_only` refuses documents for studies that have no document of their own.
+    pub fn new(known_only: bool) -> Self {
+        let fixed =
+            ["local STUDY, REFUSES_UNKNOWN, APART = '", names::STUDY, "', ", word(known_only), ", false\n"].concat();
+        Studies(Composed::new([&*fixed, lua!("queue/taken.lua"), lua!("queue/would_take.lua")].concat()))
+    }
+
+    /// For documents of these scopes, `study|site`, and of when they were written, milliseconds: for each why it is not taken
+    /// in, or nothing.
     ///
     /// # Errors
     /// [`platform::Kind::Unavailable`].
@@ -72,10 +82,14 @@ impl Door {
         }
         let one = |(scope, at): &(String, i64)| (["|", scope, "|"].concat(), written(*at, UNCOMPARED));
         let script = WouldTakeScript { documents: documents.iter().map(one).collect() };
-        let reply = script.run(redis, &self.taken).await?;
+        let reply = script.run(redis, &self.0).await?;
         let words = reply.iter().map(|word| NotTaken::parse(&string(word).unwrap_or_default()));
         Ok(words.collect())
     }
+}
+
+fn word(flag: bool) -> &'static str {
+    if flag { "true" } else { "false" }
 }
 
 script! {

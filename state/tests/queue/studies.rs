@@ -46,7 +46,7 @@ fn a_study_takes_in_what_its_document_says() {
             ("other|1", 1, Enqueued::Queued),
         ];
         let documents: Vec<(String, i64)> = cases.iter().map(|(scope, at, _)| ((*scope).to_owned(), *at)).collect();
-        let told = open.not_taken(redis, &documents).await.unwrap();
+        let told = open.studies.not_taken(redis, &documents).await.unwrap();
         for (number, (scope, at, expected)) in cases.iter().enumerate() {
             let id = id(&format!("s{number}"), 1000);
             let record = remembered("aa", 1000);
