@@ -288,7 +288,7 @@ impl List {
     async fn lines(self, after: Position, limit: Option<usize>, mut rows: Rows) -> Result<(), Error> {
         let (mut hash, mut count) = (Hasher::default(), 0_u64);
         let cursor = self.each(after, limit, async |row| {
-            let mut line = serde_json::to_vec(row).unwrap_or_default();
+            let mut line = platform::json::document(row);
             line.push(b'\n');
             hash.update(&line);
             count += 1;
@@ -296,7 +296,7 @@ impl List {
         });
         let cursor = cursor.await?;
         let end = StreamEnd::of(count, hex(&hash.finish()), cursor.to_string());
-        let mut line = serde_json::to_vec(&end).unwrap_or_default();
+        let mut line = platform::json::document(&end);
         line.push(b'\n');
         rows.push(&line).await;
         rows.end().await;

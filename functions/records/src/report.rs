@@ -167,7 +167,7 @@ async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
     let gathered = || async move {
         match ask.gather(Deadline::after(GATHERING), false).await {
             Ok(report) => Response::Found(report.to_string()),
-            Err(failure) => Response::Failed(serde_json::to_string(&failure).unwrap_or_default()),
+            Err(failure) => Response::Failed(platform::kv::json(&failure).unwrap_or_default()),
         }
     };
     let kept = cache::read(&redis, &name, TERMS, deadline, gathered).await.map_err(|error| match error.kind {

@@ -12,6 +12,7 @@ use spin_sdk::wasip3::{self, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::StreamWriter;
 
 use crate::digest::digest;
+use crate::json;
 
 /// The size of the pieces of a body that is made while it is sent, bytes.
 const CHUNK: usize = 16 * 1024;
@@ -156,8 +157,7 @@ impl Reply {
 
     /// A JSON document.
     pub fn json(status: u16, document: &impl serde::Serialize) -> Self {
-        // Fails for maps whose keys are no texts, and no answer has any.
-        Reply::new(status, "application/json", serde_json::to_vec(document).unwrap_or_default())
+        Reply::new(status, "application/json", json::document(document))
     }
 
     /// With a header.

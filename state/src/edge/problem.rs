@@ -341,7 +341,7 @@ impl From<Problem> for Reply {
             traceparent: trace.as_ref().map(Trace::as_str),
             parts: (!problem.parts.0.is_empty()).then_some(&problem.parts),
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let body = platform::json::document(&document);
         let mut reply = Reply::new(document.status, "application/problem+json", body);
         if let Some((name, value)) = problem.header {
             reply = reply.header(name, value);

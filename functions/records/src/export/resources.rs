@@ -13,7 +13,7 @@ use domain::alert::state::State as AlertState;
 use domain::fhir::{AMENDS, AMENDS_REASON, SITE, STUDY};
 use domain::ids::{AnalysisId, Pseudonym, SubmissionId};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use state::erasure::subject::Certificate;
 use state::identity::system_and_id;
 use state::wire::entry::{Alert, Happened, Record, Rescore, Rescored, State, Subject, Submission, Superseded};
@@ -211,7 +211,7 @@ impl Stored<'_> {
             evaluation: &self.record.evaluation,
             rescored: self.rescored.map_or(&[], |rescored| &rescored.rescored),
         };
-        let details = serde_json::to_string(&details).unwrap_or_default();
+        let details = platform::kv::json(&details).unwrap_or_default();
         if details.len() > "{}".len() {
             extensions.push(extension(DETAILS, "valueString", &details));
         }
@@ -280,7 +280,7 @@ fn places(submission: &Submission) -> Vec<Value> {
 /// A report.
 fn report(submission: &Submission) -> Value {
     let mut extensions = places(submission);
-    let content = serde_json::to_string::<Map<String, Value>>(&submission.content).unwrap_or_default();
+    let content = platform::kv::json(&submission.content).unwrap_or_default();
     extensions.push(extension(AUTHORED, "valueDateTime", &submission.authored_at));
     extensions.push(extension(CONTENT, "valueString", &content));
     basic(submission.submission_id.as_str(), &submission.kind, extensions)
