@@ -58,7 +58,7 @@ pub(super) const JOINTS: &[&str] = &[
     "\u{1107}\u{1165}\u{11ab}\u{1112}\u{1169}",
 ];
 /// Joints after which a name follows.
-pub(super) const NAMED: &[&str] = &["id", "账号", "帳號", "号", "號"];
+pub(super) const NAMED: &[&str] = &["id", "@", "账号", "帳號", "号", "號"];
 
 /// The words that begin with a character in lower case.
 pub(super) fn announcements(first: char) -> &'static [Word] {
@@ -110,10 +110,11 @@ fn early(first: char) -> &'static [Word] {
             ("driving license", CARD),
             ("dowod osobisty", CARD),
             ("driver license", CARD),
+            ("discord", Handle),
             ("dien thoai", CALL),
             ("dni", CARD),
         ],
-        'f' => &[("fuhrerschein", CARD), ("festnetz", CALL), ("faks", CALL), ("fax", CALL)],
+        'f' => &[("fuhrerschein", CARD), ("facebook", Handle), ("festnetz", CALL), ("faks", CALL), ("fax", CALL)],
         'h' => {
             &[("hospital number", Record), ("hospital no", Record), ("ho chieu", CARD), ("handy", CALL), ("hkid", CARD)]
         }
@@ -123,11 +124,13 @@ fn early(first: char) -> &'static [Word] {
             ("identiteitskaart", CARD),
             ("identity number", CARD),
             ("identity card", CARD),
+            ("instagram", Handle),
+            ("insta", Handle),
             ("id number", CARD),
             ("id card", CARD),
             ("id no", CARD),
         ],
-        'k' => &[("kimlik", CARD), ("ktp", CARD)],
+        'k' => &[("kakaotalk", Handle), ("kimlik", CARD), ("kakao", Handle), ("ktp", CARD)],
         'l' => &[("landline", CALL), ("line id", Handle)],
         'm' => &[
             ("medical record number", Record),
@@ -196,6 +199,7 @@ fn late(first: char) -> &'static [Word] {
             ("social security", CARD),
             ("securite sociale", CARD),
             ("seguridad social", CARD),
+            ("snapchat", Handle),
             ("skype", Handle),
             ("sdt", CALL),
             ("ssn", CARD),
@@ -207,13 +211,22 @@ fn late(first: char) -> &'static [Word] {
             ("telefone", CALL),
             ("telefoon", CALL),
             ("telegram", Handle),
+            ("twitter", Handle),
+            ("tiktok", Handle),
             ("telefon", CALL),
             ("text me at", CALL),
             ("tel", CALL),
             ("tlf", CALL),
         ],
         'v' => &[("viber", CALL), ("vx", Handle)],
-        'w' => &[("work permit", CARD), ("whatsapp", CALL), ("wechat", Handle), ("weixin", Handle), ("wx", Handle)],
+        'w' => &[
+            ("work permit", CARD),
+            ("whatsapp", CALL),
+            ("wechat", Handle),
+            ("weixin", Handle),
+            ("weibo", Handle),
+            ("wx", Handle),
+        ],
         _ => &[],
     }
 }
@@ -228,7 +241,7 @@ fn other(first: char) -> &'static [Word] {
         'м' => &[("мобильныи", CALL)],
         'п' => &[("паспорт", CARD), ("полис", CARD)],
         'с' => &[("снилс", CARD)],
-        'т' => &[("телефон", CALL), ("тел", CALL)],
+        'т' => &[("телеграм", Handle), ("телефон", CALL), ("тел", CALL)],
         'у' => &[("удостоверение личности", CARD), ("удостоверение", CARD)],
         'ד' => &[("דרכון", CARD)],
         'ט' => &[("טלפון", CALL)],
@@ -267,7 +280,11 @@ fn native(first: char) -> &'static [Word] {
         '居' => &[("居住证", CARD), ("居留证", CARD), ("居住證", CARD), ("居留證", CARD)],
         '帐' => &[("帐号", Number(Account)), ("帐户", Number(Account))],
         '座' => &[("座机", CALL)],
-        '微' => &[("微信", Handle)],
+        '微' => &[("微信", Handle), ("微博", Handle)],
+        '抖' => &[("抖音", Handle)],
+        '小' => &[("小红书", Handle), ("小紅書", Handle)],
+        '快' => &[("快手", Handle)],
+        '支' => &[("支付宝", Handle), ("支付寶", Handle)],
         '患' => &[("患者编号", Record), ("患者番号", Record)],
         '手' => &[("手机", CALL), ("手機", CALL)],
         '扣' => &[("扣扣", Handle)],

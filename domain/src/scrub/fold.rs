@@ -8,7 +8,7 @@
 //! Decimal digits of every script, circled digits and Chinese numerals become ASCII digits; dashes become hyphens;
 //! Hiragana becomes Katakana.
 //!
-//! Not for: letters that merely look alike, such as a Cyrillic `а` in a Latin name.
+//! Not for: letters that merely look alike, such as a Cyrillic `а` in a Latin name, and markup: `respell` has those.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -32,15 +32,9 @@ impl<'a> Folded<'a> {
         if text.bytes().filter(|b| is_plain(*b)).count() == text.len() {
             return Folded { text: Cow::Borrowed(text), origins: Vec::new() };
         }
-        let mut folded = String::with_capacity(text.len());
-        let mut origins = Vec::with_capacity(text.len() + 1);
-        let origin = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        for (at, c) in text.char_indices() {
-            fold(c, |c| folded.push(c));
-            origins.resize(folded.len(), origin(at));
-        }
-        origins.push(origin(text.len()));
-        Folded { text: Cow::Owned(folded), origins }
+        let mut folding = Folding::new(text);
+        text.char_indices().for_each(|(at, c)| folding.fold(at, c, |c| c));
+        folding.end(text)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -64,6 +58,35 @@ impl<'a> Folded<'a> {
         let end = later.take(LONGEST_FOLDED).find(|at| *at > last).unwrap_or(last);
         Span { start, end, ..span }
     }
+}
+
+/// A folded text that grows.
+pub(super) struct Folding {
+    text: String,
+    origins: Vec<u32>,
+}
+
+impl Folding {
+    /// Begins to fold a text.
+    pub(super) fn new(text: &str) -> Self {
+        Folding { text: String::with_capacity(text.len()), origins: Vec::with_capacity(text.len() + 1) }
+    }
+
+    /// Adds a character that stands at a place of the original, folded, each part as `spell` writes it.
+    pub(super) fn fold(&mut self, at: usize, c: char, spell: impl Fn(char) -> char) {
+        fold(c, |part| self.text.push(spell(part)));
+        self.origins.resize(self.text.len(), origin(at));
+    }
+
+    /// The whole of the original is folded.
+    pub(super) fn end<'a>(mut self, original: &str) -> Folded<'a> {
+        self.origins.push(origin(original.len()));
+        Folded { text: Cow::Owned(self.text), origins: self.origins }
+    }
+}
+
+fn origin(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// More bytes than any character has when it is folded: the longest decomposition has 18 characters.

@@ -11,9 +11,14 @@
 //! bank cards (Luhn) and accounts (IBAN), and the patient's own identifiers and names, however they are parted. In doubt
 //! they remove: a dose can be written again, but a telephone number cannot be forgotten.
 //!
-//! Not for: names that nobody gave. A rule cannot tell an unknown name from a word. Nor for numbers in words (`one three
-//! eight`) or with letters for digits (`l38OO`), and for simplified and traditional forms of one Chinese name.
+//! Numbers and addresses in words are found as well. A text with markup, or with letters that look like others, is looked at
+//! a second time in its other spelling.
+//!
+//! Not for: names that nobody gave. A rule cannot tell an unknown name from a word. Nor for numbers in pairs of words
+//! (`thirty-eight hundred`), and for rare characters of Chinese names in their other form.
 
+mod addresses;
+mod alike;
 mod announcements;
 mod codes;
 mod fold;
@@ -22,6 +27,8 @@ mod numbers;
 mod own;
 mod phones;
 mod phrase;
+mod respell;
+mod spoken;
 mod words;
 
 use alloc::string::String;
@@ -133,7 +140,7 @@ struct Span {
 /// Removes and counts the identities in a text; none if there were none.
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     // Most texts are plain words, in which only a name can be found.
-    if own.needs_digits() && is_wordy(text) {
+    if own.needs_digits() && is_wordy(text) && !spoken::has_any(text) {
         return None;
     }
     search(text, own, removed)
@@ -142,24 +149,14 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
 /// Removes and counts the identities in a text that may have some. Apart, so that plain words do not pay for its stack.
 #[inline(never)]
 fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
-    let folded = Folded::of(text);
     let mut spans = Vec::new();
-    // Most texts are plain words, or have few digits.
-    if has_signs(folded.text()) {
-        let digits = folded.text().bytes().filter(u8::is_ascii_digit).count();
-        if digits >= numbers::FEWEST_DIGITS {
-            numbers::find(folded.text(), &mut spans);
-        }
-        if digits >= codes::FEWEST_DIGITS {
-            codes::find(folded.text(), &mut spans);
-        }
-        words::find(folded.text(), digits > 0, &mut spans);
+    look(&Folded::of(text), own, false, &mut spans);
+    if respell::is_needed(text) || own.looks_alike(text) {
+        look(&respell::respelt(text), own, true, &mut spans);
     }
-    own.find(&folded, &mut spans);
     if spans.is_empty() {
         return None;
     }
-    spans.iter_mut().for_each(|span| *span = folded.original(*span));
     // If several begin at one place, the longest comes first.
     spans.sort_unstable_by_key(|span| (span.start, core::cmp::Reverse(span.end)));
     let mut clean = String::with_capacity(text.len());
@@ -182,16 +179,35 @@ fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     Some(clean)
 }
 
+/// Adds the identities in a folded text, as they stand in the original. `respelt`: this is the second look.
+fn look(folded: &Folded<'_>, own: &Own, respelt: bool, spans: &mut Vec<Span>) {
+    let (text, first) = (folded.text(), spans.len());
+    // Most texts are plain words, or have few digits.
+    if has_signs(text) {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        if digits >= numbers::FEWEST_DIGITS {
+            numbers::find(text, spans);
+        }
+        if digits >= codes::FEWEST_DIGITS {
+            codes::find(text, spans);
+        }
+        words::find(text, digits > 0, spans);
+    }
+    spoken::find(text, spans);
+    own.find(folded, respelt, spans);
+    spans.iter_mut().skip(first).for_each(|span| *span = folded.original(*span));
+}
+
 /// The free text of a reason, a comment or a note, without the identities that are found in it. Nobody said whose they
 /// may be, so the patient's own name stays.
 pub fn free_text(text: String) -> String {
     scrub(&text, &Own::new(), &mut Removed::default()).unwrap_or(text)
 }
 
-/// Whether a text has a character that every number, address or announced number needs: a digit, `@`, `:`, `.` or a
-/// character beyond ASCII. Many texts are plain words.
+/// Whether a text has a character that every number, address or announced number needs: a digit, `@`, `:`, `.`, `/`,
+/// `_` or a character beyond ASCII. Many texts are plain words.
 fn has_signs(text: &str) -> bool {
-    let signs = text.bytes().filter(|b| matches!(b, b'0'..=b'9' | b'@' | b':' | b'.') || !b.is_ascii());
+    let signs = text.bytes().filter(|b| matches!(b, b'0'..=b'9' | b'@' | b':' | b'.' | b'/' | b'_') || !b.is_ascii());
     // Counting all of them takes less time than stopping at the first.
     signs.count() > 0
 }

@@ -336,7 +336,7 @@ fn is_card(window: &Window<'_>) -> bool {
 
 /// Whether these are the digits of a resident identity number (GB 11643-1999): a region, a date of birth, a sequence,
 /// and a check digit. The check digit ten is written as an X after the digits.
-fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
+pub(super) fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
     const WEIGHTS: [u32; 18] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1];
     if digits.len() + usize::from(check.is_some()) != WEIGHTS.len() || !matches!(digits, [b'1'..=b'9', ..]) {
         return false;

@@ -12,7 +12,7 @@ use core::cell::OnceCell;
 
 use super::fold::{Folded, folded};
 use super::phrase::{Joints, Phrase, stands_alone};
-use super::{Class, Span, is_cjk};
+use super::{Class, Span, alike, is_cjk};
 
 /// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
@@ -34,6 +34,8 @@ pub struct Own {
     given: Vec<(String, Class)>,
     /// Built for the first text that may contain one. Most notes of a patient with an identifier of digits have no digit.
     needles: OnceCell<Box<Needles>>,
+    /// The same in the spelling of a second look.
+    respelt: OnceCell<Box<Needles>>,
 }
 
 impl Own {
@@ -47,6 +49,19 @@ impl Own {
     pub fn add(&mut self, given: &str, class: Class) {
         self.given.push((given.trim().to_owned(), class));
         self.needles.take();
+        self.respelt.take();
+    }
+
+    /// Whether a text has other letters than its own ones that look alike, or is looked for by such letters: none of them
+    /// is found as it is.
+    pub(super) fn looks_alike(&self, text: &str) -> bool {
+        let named = |is: fn(char) -> bool| self.given.iter().any(|(given, _)| given.chars().any(is));
+        let has = |text: &str, native: bool| {
+            !text.is_ascii() && text.to_lowercase().chars().any(|c| is_cjk(c) == native && alike::one(c) != c)
+        };
+        let other = |native: bool| has(text, native) || self.given.iter().any(|(given, _)| has(given, native));
+        // Most patients are known by an identifier of ASCII, and most texts have letters of one script.
+        named(char::is_alphabetic) && other(false) || named(is_cjk) && other(true)
     }
 
     /// Whether only a text with a digit can contain one of them. Every spelling of an identifier has its digits; the parts
@@ -55,11 +70,20 @@ impl Own {
         self.given.iter().all(|(given, class)| *class != Class::PatientName && has_digit(given))
     }
 
-    pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
+    /// Finds them in a text. `respelt`: in the spelling of a second look.
+    pub(super) fn find(&self, text: &Folded<'_>, respelt: bool, spans: &mut Vec<Span>) {
         if self.needs_digits() && !has_digit(text.text()) {
             return;
         }
-        self.needles.get_or_init(|| Needles::of(&self.given).into()).find(text, spans);
+        let needles = if respelt {
+            let drawn = |given: &String| given.chars().map(alike::drawn).collect::<String>();
+            let respell = |given: &String| drawn(given).to_lowercase().chars().map(alike::one).collect();
+            let given = || self.given.iter().map(|(given, class)| (respell(given), *class)).collect::<Vec<_>>();
+            self.respelt.get_or_init(|| Needles::of(&given()).into())
+        } else {
+            self.needles.get_or_init(|| Needles::of(&self.given).into())
+        };
+        needles.find(text, spans);
     }
 }
 

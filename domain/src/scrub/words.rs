@@ -1,48 +1,12 @@
-//! Finds identities by their signs and words: e-mail addresses, URLs, and numbers that are called by name, such as
-//! medical record numbers, telephones and passports.
+//! Finds identities by the words before them: numbers that are called by name, such as medical record numbers, telephones
+//! and passports. And asks `addresses` at each of their signs.
 
 use alloc::vec::Vec;
 
-use unicode_normalization::char::is_combining_mark;
-
+use super::addresses::{email, nickname, page, url};
 use super::announcements::{Announced, JOINTS, NAMED, announcements};
 use super::{Class, Span, is_cjk, is_unspaced};
 
-/// The ends of addresses in Chinese, Japanese or Korean. A sentence may follow without a space.
-const DOMAINS: &[&str] = &[
-    "中国",
-    "中國",
-    "公司",
-    "网络",
-    "網絡",
-    "香港",
-    "台湾",
-    "台灣",
-    "新加坡",
-    "澳门",
-    "澳門",
-    "中文网",
-    "在线",
-    "网址",
-    "网站",
-    "网店",
-    "商城",
-    "商店",
-    "集团",
-    "机构",
-    "政务",
-    "公益",
-    "移动",
-    "信息",
-    "健康",
-    "慈善",
-    "大学",
-    "测试",
-    "測試",
-    "世界",
-    "ミンナ",
-    "コム",
-];
 /// The most bytes between the announcement and the number.
 const MOST_BETWEEN: usize = 24;
 /// The longest record number, in characters.
@@ -57,9 +21,6 @@ const LONGEST_HANDLE: usize = 32;
 const LONGEST_ENDING: usize = 6;
 /// The longest date.
 const LONGEST_DATE: usize = 12;
-/// The longest part of an address that is examined, in characters.
-const LONGEST: usize = 254;
-
 /// Finds the identities in a folded text. `has_numbers`: it has a digit, as everything has that is announced but a name.
 pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
     if !has_numbers && !has_marks(text) {
@@ -68,17 +29,23 @@ pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
     // The end of the last URL, so that no URL is examined twice.
     let mut done = 0;
     let mut in_word = false;
+    let is_named = has_numbers || text.bytes().any(|b| matches!(b, b'_' | b'@'));
     for (at, c) in text.char_indices() {
         let begins = !in_word;
         in_word = c.is_ascii_alphanumeric();
         match c {
-            '@' => spans.extend(email(text, at, at + 1)),
-            '(' | '[' if starts_with(text, at + 1, "at") => spans.extend(spelt_email(text, at)),
+            '@' => spans.extend(email(text, at, at + 1).or_else(|| nickname(text, at))),
+            '/' if at >= done => {
+                if let Some(span) = page(text, at) {
+                    done = span.end;
+                    spans.push(span);
+                }
+            }
             ':' if at >= done && starts_with(text, at, "://") => done = url(text, at, 3, spans),
             'w' | 'W' if at >= done && starts_with(text, at, "www.") && begins_word(text, at) => {
                 done = url(text, at, 4, spans);
             }
-            _ if has_numbers && (begins || !c.is_ascii()) || c == '微' => spans.extend(announced(text, at, c)),
+            _ if is_named && (begins || !c.is_ascii()) || c == '微' => spans.extend(announced(text, at, c)),
             _ => {}
         }
     }
@@ -87,19 +54,19 @@ pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
 /// Whether a text has a sign of an address, or a character beyond ASCII. Most sentences have none.
 fn has_marks(text: &str) -> bool {
     // Counting all of them takes less time than stopping at the first.
-    let signs = text.bytes().filter(|b| matches!(b, b'@' | b':' | b'(' | b'[') || !b.is_ascii()).count();
+    let signs = text.bytes().filter(|b| matches!(b, b'@' | b':' | b'/' | b'_') || !b.is_ascii()).count();
     let is_w = |b: u8| b | 0x20 == b'w';
     signs > 0 || text.bytes().zip(text.bytes().skip(1)).filter(|(a, b)| is_w(*a) && is_w(*b)).count() > 0
 }
 
 /// Whether a place is the start of a word: no letter or digit stands before it but Chinese, Japanese or Korean.
-fn begins_word(text: &str, at: usize) -> bool {
+pub(super) fn begins_word(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     !before.is_some_and(|c| c.is_alphanumeric() && !is_cjk(c))
 }
 
 /// Whether the text continues with `expected`, which is in lower case, at a place, in any case of ASCII letters.
-fn starts_with(text: &str, at: usize, expected: &str) -> bool {
+pub(super) fn starts_with(text: &str, at: usize, expected: &str) -> bool {
     let bytes = text.as_bytes();
     // Most differ in the first byte.
     bytes.get(at).map(u8::to_ascii_lowercase) == expected.as_bytes().first().copied()
@@ -107,107 +74,9 @@ fn starts_with(text: &str, at: usize, expected: &str) -> bool {
 }
 
 /// The end of the accepted characters that start at a place.
-fn end_of(text: &str, at: usize, accept: impl Fn(char) -> bool, longest: usize) -> usize {
+pub(super) fn end_of(text: &str, at: usize, accept: impl Fn(char) -> bool, longest: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.chars().take(longest).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
-}
-
-/// The start of the accepted characters that end at a place.
-fn start_of(text: &str, at: usize, accept: impl Fn(char) -> bool) -> usize {
-    let rest = text.get(..at).unwrap_or_default();
-    at - rest.chars().rev().take(LONGEST).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
-}
-
-/// The e-mail address around an at sign, which ends at another place.
-fn email(text: &str, at: usize, after: usize) -> Option<Span> {
-    let is_blank = |c: char| matches!(c, ' ' | '\t');
-    let is_letter = |c: char| c.is_alphanumeric() || is_combining_mark(c);
-    let is_local =
-        |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || !is_cjk(c) && is_letter(c);
-    // A blank may stand before the sign and after it.
-    let local = start_of(text, at, is_blank).max(at.saturating_sub(1));
-    let begin = end_of(text, after, is_blank, 1);
-    let mut start = start_of(text, local, is_local);
-    if start == local {
-        start = start_of(text, local, |c| is_letter(c) || matches!(c, '.' | '_' | '-'));
-    }
-    let is_host = |c: char| is_letter(c) || matches!(c, '.' | '-' | '。' | '·' | '・');
-    let end = end_of(text, begin, is_host, LONGEST);
-    let mut host = without_sentence(text.get(begin..end)?);
-    // The next sentence may begin without a space after the address. So the address ends with the last valid domain
-    // label.
-    loop {
-        host = host.trim_end_matches(|c: char| !is_letter(c));
-        let name = host.split(['.', '。']).next_back()?;
-        let shorter = host.strip_suffix(name).filter(|shorter| !shorter.is_empty())?;
-        if name.chars().count() >= 2 && name.chars().any(char::is_alphabetic) {
-            break;
-        }
-        host = shorter;
-    }
-    // Apart from the sign, only what looks like a name: a dose or a score has no letter.
-    let apart = local < at || begin > after;
-    let ends = host.split(['.', '。']).next_back().is_some_and(|label| !label.contains(|c: char| c.is_ascii_digit()));
-    let named = !apart || ends && text.get(start..local)?.chars().any(char::is_alphabetic);
-    (start < local && named).then_some(Span { start, end: begin + host.len(), class: Class::Email })
-}
-
-/// The e-mail address around a bracket with the word for an at sign: `name (at) example.com`.
-fn spelt_email(text: &str, at: usize) -> Option<Span> {
-    let end = at + 4;
-    let closed = matches!(text.get(at + 3..end)?, ")" | "]");
-    if closed { email(text, at, end) } else { None }
-}
-
-/// A host without the Chinese sentence that follows it. A label after the first begins in Chinese only if it is a
-/// known end of an address, or short; a label that begins in another script ends where Chinese begins.
-fn without_sentence(host: &str) -> &str {
-    /// The longest label that is an end of an address although nobody knows it.
-    const SHORT: usize = 4;
-    let mut begin = 0;
-    let mut before = '@';
-    loop {
-        let label = host.get(begin..).unwrap_or_default();
-        let end = label.find(['.', '。']).map_or(host.len(), |length| begin + length);
-        let label = host.get(begin..end).unwrap_or_default();
-        // Folded, a syllable of Korean has two letters or three.
-        let is_later_letter = |c: &char| ('\u{1161}'..='\u{11ff}').contains(c);
-        let native = label.chars().take_while(|c| is_cjk(*c)).filter(|c| !is_later_letter(c)).count();
-        let is_last = end == host.len();
-        let cut = match label.char_indices().find(|(_, c)| is_cjk(*c)) {
-            None => None,
-            // In the first label Chinese is part of the name.
-            Some(_) if begin == 0 && !is_last => None,
-            Some((at, _)) if native == 0 => Some(at),
-            Some(_) => match DOMAINS.iter().find(|domain| label.starts_with(**domain)) {
-                Some(domain) => Some(domain.len()),
-                None if before == '。' || native > SHORT => Some(0),
-                None => None,
-            },
-        };
-        if let Some(cut) = cut {
-            return host.get(..begin + cut).unwrap_or(host);
-        }
-        if is_last {
-            return host;
-        }
-        before = host.get(end..).and_then(|rest| rest.chars().next()).unwrap_or('.');
-        begin = end + before.len_utf8();
-    }
-}
-
-/// Finds the URL around its mark and adds it if it has more than a host. Returns its end.
-fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
-    let start = start_of(text, at, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    let is_part = |c: char| !c.is_whitespace() && !"<>\"'“”‘’，。；、！？（）《》【】".contains(c);
-    let end = end_of(text, at + mark, is_part, usize::MAX);
-    let rest = text.get(at + mark..end).unwrap_or_default();
-    let kept = rest.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']']);
-    let host_only = !kept.contains(['@', '?', '#', '%']) && kept.trim_end_matches('/').find('/').is_none();
-    if !kept.is_empty() && !host_only {
-        spans.push(Span { start, end: at + mark + kept.len(), class: Class::Url });
-    }
-    end
 }
 
 /// The identity that a word at this place announces.
@@ -354,11 +223,12 @@ fn number(text: &str, announced: usize, class: Class, shortest: usize) -> Option
 /// The name of somebody in a messenger after the word for it: it has a digit, or it is called a name.
 fn handle(text: &str, announced: usize) -> Option<Span> {
     let (start, named) = joined(text, announced)?;
-    let end = end_of(text, start, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'), LONGEST_HANDLE);
-    let name = text.get(start..end)?.trim_end_matches('-');
+    let end = end_of(text, start, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'), LONGEST_HANDLE);
+    let name = text.get(start..end)?.trim_end_matches(['-', '.']);
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     let told = named || text.get(announced..start)?.contains([':', '=', '是']);
-    let fits = name.len() >= 6 && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let shortest = if text.get(..start)?.ends_with('@') { 3 } else { 6 };
+    let fits = name.len() >= shortest && name.starts_with(|c: char| c.is_ascii_alphabetic());
     let unlike = name.contains('_') || digits > 2 || told && digits > 0 || named;
     (fits && unlike).then_some(Span { start, end: start + name.len(), class: Class::Phone })
 }
