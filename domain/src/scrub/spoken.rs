@@ -139,25 +139,22 @@ fn words(first: char) -> &'static [(&'static str, Word)] {
         'т' => &[("три", Digit(3))],
         'ч' => &[("четыре", Digit(4))],
         'ш' => &[("шесть", Digit(6))],
-        '\u{1100}'..='\u{1112}' => KOREAN,
+        // The digits of a number in Korean, one syllable each, in letters.
+        '\u{1100}' => &[("\u{1100}\u{1169}\u{11bc}", Digit(0)), ("\u{1100}\u{116e}", Digit(9))],
+        '\u{1109}' => &[("\u{1109}\u{1161}\u{11b7}", Digit(3)), ("\u{1109}\u{1161}", Digit(4))],
+        '\u{110b}' => &[
+            ("\u{110b}\u{1167}\u{11bc}", Digit(0)),
+            ("\u{110b}\u{1175}\u{11af}", Digit(1)),
+            ("\u{110b}\u{1172}\u{11a8}", Digit(6)),
+            ("\u{110b}\u{1175}", Digit(2)),
+            ("\u{110b}\u{1169}", Digit(5)),
+        ],
+        '\u{110e}' => &[("\u{110e}\u{1175}\u{11af}", Digit(7))],
+        '\u{1111}' => &[("\u{1111}\u{1161}\u{11af}", Digit(8))],
         _ => &[],
     }
 }
 
-/// The digits of a number in Korean, one syllable each, in letters.
-const KOREAN: &[(&str, Word)] = &[
-    ("\u{1100}\u{1169}\u{11bc}", Digit(0)),
-    ("\u{110b}\u{1167}\u{11bc}", Digit(0)),
-    ("\u{110b}\u{1175}\u{11af}", Digit(1)),
-    ("\u{110b}\u{1175}", Digit(2)),
-    ("\u{1109}\u{1161}\u{11b7}", Digit(3)),
-    ("\u{1109}\u{1161}", Digit(4)),
-    ("\u{110b}\u{1169}", Digit(5)),
-    ("\u{110b}\u{1172}\u{11a8}", Digit(6)),
-    ("\u{110e}\u{1175}\u{11af}", Digit(7)),
-    ("\u{1111}\u{1161}\u{11af}", Digit(8)),
-    ("\u{1100}\u{116e}", Digit(9)),
-];
 /// The words for an at sign.
 const AT: &[&str] = &["at", "arobase", "arroba", "chiocciola", "klammeraffe", "собака", "艾特", "圈a"];
 /// The words for a dot. Decimals in English have the last one.
@@ -213,7 +210,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             spans.extend(address(text, at, at + 1));
         } else if begins && b.is_ascii_digit() && !before_word(bytes, at) {
             // Most figures stand among other words and figures.
-        } else if begins {
+        } else if begins && (b.is_ascii() || is_known(text, at)) {
             let run = Run::read(text, at);
             if run.next > at {
                 spans.extend(run.span(at));
@@ -227,6 +224,12 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         }
         at += 1;
     }
+}
+
+/// Whether some word begins with the letter at a place.
+fn is_known(text: &str, at: usize) -> bool {
+    let first = text.get(at..).and_then(|rest| rest.chars().next());
+    first.is_some_and(|c| !words(c).is_empty() || AT.iter().any(|word| word.starts_with(c)))
 }
 
 /// Whether a text has a number or an address in words.
