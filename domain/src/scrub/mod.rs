@@ -146,9 +146,26 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     search(text, own, removed)
 }
 
+/// The most looks at a text from which something was removed.
+const MOST_LOOKS: usize = 3;
+
 /// Removes and counts the identities in a text that may have some. Apart, so that plain words do not pay for its stack.
+///
+/// What an identity touched may be one itself, which shows only when the other is gone: `13800138000Zhang`.
 #[inline(never)]
 fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
+    let (mut clean, mut touched) = remove(text, own, removed)?;
+    for _ in 1..MOST_LOOKS {
+        let more = if touched { remove(&clean, own, removed) } else { None };
+        let Some(more) = more else { break };
+        (clean, touched) = more;
+    }
+    Some(clean)
+}
+
+/// Removes and counts the identities that are found at once; none if there are none. Tells whether one of them touched a
+/// letter or a digit.
+fn remove(text: &str, own: &Own, removed: &mut Removed) -> Option<(String, bool)> {
     let mut spans = Vec::new();
     look(&Folded::of(text), own, false, &mut spans);
     if respell::is_needed(text) || own.looks_alike(text) {
@@ -159,14 +176,16 @@ fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     }
     // If several begin at one place, the longest comes first.
     spans.sort_unstable_by_key(|span| (span.start, core::cmp::Reverse(span.end)));
-    let mut clean = String::with_capacity(text.len());
-    let mut done = 0;
+    let (mut clean, mut done, mut touched) = (String::with_capacity(text.len()), 0, false);
     for span in spans {
         if span.end <= done {
             continue;
         }
         if span.start >= done {
-            clean.push_str(text.get(done..span.start).unwrap_or_default());
+            let between = text.get(done..span.start).unwrap_or_default();
+            touched |=
+                between.ends_with(char::is_alphanumeric) || done > 0 && between.starts_with(char::is_alphanumeric);
+            clean.push_str(between);
             clean.push('[');
             clean.push_str(span.class.as_str());
             clean.push(']');
@@ -175,8 +194,9 @@ fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
         // A span that overlaps the end of another is removed together with it.
         done = span.end;
     }
-    clean.push_str(text.get(done..).unwrap_or_default());
-    Some(clean)
+    let rest = text.get(done..).unwrap_or_default();
+    clean.push_str(rest);
+    Some((clean, touched || rest.starts_with(char::is_alphanumeric)))
 }
 
 /// Adds the identities in a folded text, as they stand in the original. `respelt`: this is the second look.

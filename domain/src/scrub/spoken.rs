@@ -210,7 +210,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             spans.extend(address(text, at, at + 1));
         } else if begins && b.is_ascii_digit() && !before_word(bytes, at) {
             // Most figures stand among other words and figures.
-        } else if begins && (b.is_ascii() || is_known(text, at)) {
+        } else if begins && (b.is_ascii() || is_known(text, at, b)) {
             let run = Run::read(text, at);
             if run.next > at {
                 spans.extend(run.span(at));
@@ -226,10 +226,11 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     }
 }
 
-/// Whether some word begins with the letter at a place.
-fn is_known(text: &str, at: usize) -> bool {
+/// Whether some word begins with the letter at a place, and with this byte.
+fn is_known(text: &str, at: usize, b: u8) -> bool {
     let first = text.get(at..).and_then(|rest| rest.chars().next());
-    first.is_some_and(|c| !words(c).is_empty() || AT.iter().any(|word| word.starts_with(c)))
+    let is_at = |c: char| AT.iter().any(|word| word.as_bytes().first() == Some(&b) && word.starts_with(c));
+    first.is_some_and(|c| !words(c).is_empty() || is_at(c))
 }
 
 /// Whether a text has a number or an address in words.
